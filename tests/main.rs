@@ -1,0 +1,1 @@
+//! Every test that looks at more than one crate.
