@@ -1,3 +1,45 @@
-//! Not written yet.
+//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `seeds`, `bench`.
+//!
+//! Nothing that is shipped depends on this package.
 
-fn main() {}
+mod codegen;
+mod shapes;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Xtask {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Write crates/wire/src/generated/ from proto/.
+    Codegen {
+        /// Write nothing; fail if what is checked in differs from what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// What a chore ends with: a line for the person who ran it.
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let outcome = match Xtask::parse().chore {
+        Chore::Codegen { check: true } => codegen::check(),
+        Chore::Codegen { check: false } => codegen::write(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

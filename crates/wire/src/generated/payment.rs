@@ -1,0 +1,2 @@
+//! Generated from `proto/payment.proto` by `cargo xtask codegen`. Do not edit.
+
