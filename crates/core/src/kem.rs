@@ -1,0 +1,238 @@
+//! ML-KEM-768 (FIPS 203) behind one door.
+//!
+//! An [`EncapsulationKey`] exists only if its coefficients are below the modulus, which the implementation beneath
+//! does not check by itself. A [`DecapsulationKey`] is kept as the standard's 64-byte seed and expanded when used, so
+//! that nothing of the implementation's own form is ever stored. A mauled [`Ciphertext`] decapsulates to an unrelated
+//! secret (implicit rejection): the AEAD that follows is what refuses it (SPEC §1.2).
+
+use core::fmt;
+
+use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey};
+use rand_core::TryCryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{codec::DecodeError, random::RandomnessError, secret::Secret};
+
+/// An ML-KEM-768 encapsulation key: 1,184 bytes that pass the modulus check of FIPS 203, section 7.2.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncapsulationKey(Box<[u8; Self::LENGTH]>);
+
+impl EncapsulationKey {
+    /// Length in bytes.
+    pub const LENGTH: usize = 1184;
+
+    /// Takes a peer's 1,184 bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError::InvalidKey`] when a coefficient is not below the modulus (SPEC §1.2 `[kem-modulus-check]`).
+    pub fn parse(bytes: &[u8; Self::LENGTH]) -> Result<Self, DecodeError> {
+        if !mlkem768::validate_public_key(&MlKem768PublicKey::from(bytes)) {
+            return Err(DecodeError::InvalidKey);
+        }
+        Ok(Self(Box::new(*bytes)))
+    }
+
+    /// The encoded key of FIPS 203.
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+
+    /// Draws a fresh shared secret and its ciphertext for the owner of this key.
+    ///
+    /// # Errors
+    /// [`RandomnessError`] when the source fails.
+    pub fn encapsulate(
+        &self,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<(Ciphertext, Secret), RandomnessError> {
+        let message = Secret::random(rng)?;
+        let key = MlKem768PublicKey::from(self.as_bytes());
+        let (ciphertext, mut shared) = mlkem768::encapsulate(&key, *message.expose());
+        let secret = Secret::written(|secret| secret.copy_from_slice(&shared));
+        shared.zeroize();
+        Ok((Ciphertext::from_bytes(ciphertext.as_slice()), secret))
+    }
+}
+
+impl fmt::Debug for EncapsulationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncapsulationKey(..)")
+    }
+}
+
+/// An ML-KEM-768 ciphertext: 1,088 bytes. Every such string decapsulates to something.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ciphertext(Box<[u8; Self::LENGTH]>);
+
+impl Ciphertext {
+    /// Length in bytes.
+    pub const LENGTH: usize = 1088;
+
+    /// Takes 1,088 bytes.
+    pub fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Self {
+        Self(Box::new(*bytes))
+    }
+
+    /// The encoded ciphertext of FIPS 203.
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Ciphertext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ciphertext(..)")
+    }
+}
+
+/// An ML-KEM-768 decapsulation key, kept as its seed `d | z`, wiped on drop and never printed.
+#[derive(Clone)]
+pub struct DecapsulationKey {
+    seed: Box<Zeroizing<[u8; Self::SEED_LENGTH]>>,
+}
+
+impl DecapsulationKey {
+    /// Length of the seed `d | z` in bytes.
+    pub const SEED_LENGTH: usize = 64;
+
+    /// Draws a new key.
+    ///
+    /// # Errors
+    /// [`RandomnessError`] when the source fails.
+    pub fn generate(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, RandomnessError> {
+        let (d, z) = (Secret::random(rng)?, Secret::random(rng)?);
+        let mut seed = Box::new(Zeroizing::new([0; Self::SEED_LENGTH]));
+        for (to, from) in seed.iter_mut().zip(d.expose().iter().chain(z.expose())) {
+            *to = *from;
+        }
+        Ok(Self { seed })
+    }
+
+    /// The key of this stored seed.
+    pub fn from_seed(seed: &[u8; Self::SEED_LENGTH]) -> Self {
+        Self { seed: Box::new(Zeroizing::new(*seed)) }
+    }
+
+    /// The seed `d | z`, to be stored. Secret.
+    pub fn expose_seed(&self) -> &[u8; Self::SEED_LENGTH] {
+        &self.seed
+    }
+
+    /// The public half: a key generation, so keep it rather than ask twice.
+    pub fn encapsulation_key(&self) -> EncapsulationKey {
+        self.expand().0
+    }
+
+    /// The shared secret of `ciphertext`; an unrelated one if the ciphertext was not made for this key.
+    pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Secret {
+        let ciphertext = MlKem768Ciphertext::from(ciphertext.as_bytes());
+        let mut shared = mlkem768::decapsulate(&self.expand().1.0, &ciphertext);
+        let secret = Secret::written(|secret| secret.copy_from_slice(&shared));
+        shared.zeroize();
+        secret
+    }
+
+    fn expand(&self) -> (EncapsulationKey, Expanded) {
+        let pair = mlkem768::generate_key_pair(**self.seed);
+        let public = EncapsulationKey(Box::new(*pair.pk()));
+        let (expanded, _) = pair.into_parts();
+        (public, Expanded(expanded))
+    }
+}
+
+impl PartialEq for DecapsulationKey {
+    fn eq(&self, other: &Self) -> bool {
+        use subtle::ConstantTimeEq;
+        self.seed.as_slice().ct_eq(other.seed.as_slice()).into()
+    }
+}
+
+impl Eq for DecapsulationKey {}
+
+impl fmt::Debug for DecapsulationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DecapsulationKey(..)")
+    }
+}
+
+/// The key as the implementation wants it, for the length of one operation.
+struct Expanded(MlKem768PrivateKey);
+
+impl Drop for Expanded {
+    fn drop(&mut self) {
+        self.0[..MlKem768PrivateKey::len()].zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ml_kem::{
+        B32, Decapsulate, DecapsulationKey as TheirKey, KeyExport, MlKem768, Seed, array::Array,
+    };
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    use super::*;
+
+    fn rng() -> ChaCha20Rng {
+        ChaCha20Rng::from_seed([4; 32])
+    }
+
+    // Another implementation of FIPS 203 makes the same keys, ciphertexts and secrets.
+    #[test]
+    fn an_independent_implementation_agrees() {
+        let mut rng = rng();
+        for _ in 0..16 {
+            let ours = DecapsulationKey::generate(&mut rng).unwrap();
+            let public = ours.encapsulation_key();
+            let theirs = TheirKey::<MlKem768>::from_seed(
+                Seed::try_from(ours.expose_seed().as_slice()).unwrap(),
+            );
+            assert_eq!(theirs.encapsulation_key().to_bytes().as_slice(), public.as_bytes());
+
+            let (ciphertext, shared) = public.encapsulate(&mut rng).unwrap();
+            assert_eq!(ours.decapsulate(&ciphertext), shared);
+            let decapsulated =
+                theirs.decapsulate(&Array::try_from(ciphertext.as_bytes().as_slice()).unwrap());
+            assert_eq!(decapsulated.as_slice(), shared.expose());
+
+            let (their_ciphertext, their_shared) =
+                theirs.encapsulation_key().encapsulate_deterministic(&B32::from([9; 32]));
+            let their_ciphertext: &[u8; 1088] = their_ciphertext.as_slice().try_into().unwrap();
+            assert_eq!(
+                ours.decapsulate(&Ciphertext::from_bytes(their_ciphertext)).expose(),
+                their_shared.as_slice()
+            );
+
+            // Implicit rejection is the same function too.
+            let mut mauled = *ciphertext.as_bytes();
+            mauled[500] ^= 1;
+            let rejected = ours.decapsulate(&Ciphertext::from_bytes(&mauled));
+            assert_ne!(rejected, shared);
+            assert_eq!(rejected.expose(), theirs.decapsulate(&mauled.into()).as_slice());
+        }
+    }
+
+    // Tests [kem-modulus-check]. Seen to fail with `validate_public_key` left out of `parse`.
+    #[test]
+    fn a_coefficient_at_or_above_the_modulus_is_refused() {
+        let public = DecapsulationKey::generate(&mut rng()).unwrap().encapsulation_key();
+        assert_eq!(EncapsulationKey::parse(public.as_bytes()), Ok(public.clone()));
+        // Two coefficients of 12 bits in three bytes, little-endian: set the first to q = 3329, then to 4095.
+        for coefficient in [3329_u16, 4095] {
+            for first in [0, 600, 1149] {
+                let [low, high] = coefficient.to_le_bytes();
+                let mut bytes = *public.as_bytes();
+                bytes[first] = low;
+                bytes[first + 1] = (bytes[first + 1] & 0xf0) | high;
+                assert_eq!(EncapsulationKey::parse(&bytes), Err(DecodeError::InvalidKey));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_survives_storage_and_is_not_printed() {
+        let key = DecapsulationKey::generate(&mut rng()).unwrap();
+        assert_eq!(DecapsulationKey::from_seed(key.expose_seed()), key);
+        assert_eq!(format!("{key:?}"), "DecapsulationKey(..)");
+    }
+}

@@ -1,0 +1,109 @@
+//! One label for every use of a signature, a key derivation, an AEAD or a hash (SPEC §1.4).
+//!
+//! This file is the whole list: nothing else of the workspace spells a label out. No label is a prefix of another and
+//! none contains a zero byte; signatures and derivations put a zero byte after it ([`framed`]), hashes a length before
+//! it ([`hash`](crate::hash)), so that what is made for one purpose cannot be read as made for another.
+
+/// `label | 0x00 | parts…`: what an Ed25519 signature signs, and the `info` of a derivation (SPEC §1.3). The parts are
+/// concatenated; give lengths where they vary.
+pub fn framed(label: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let length = label.len() + 1 + parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut framed = Vec::with_capacity(length);
+    framed.extend_from_slice(label.as_bytes());
+    framed.push(0);
+    for part in parts {
+        framed.extend_from_slice(part);
+    }
+    framed
+}
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = $text;)*
+
+        /// Every label there is, in the order of this file.
+        pub const ALL: &[&str] = &[$($name),*];
+    };
+}
+
+// One line a label, grouped by the section that uses it. SPEC §1.4 lists the same in the same order.
+labels! {
+    /// Hash: an account id from both root keys and the commitment to the next (SPEC §2.2).
+    ACCOUNT_ID = "chopmark/1 account id";
+    /// Hash: the commitment to the next root keys (SPEC §2.2).
+    NEXT_ROOT = "chopmark/1 next root";
+    /// KDF: the root Ed25519 seed (SPEC §2.1).
+    SEED_ROOT_ED25519 = "chopmark/1 seed root ed25519";
+    /// KDF: the root ML-DSA-65 seed (SPEC §2.1).
+    SEED_ROOT_ML_DSA = "chopmark/1 seed root ml-dsa-65";
+    /// KDF: the seed of the next root, where no recovery card is kept (SPEC §2.1).
+    SEED_NEXT_ROOT = "chopmark/1 seed next root";
+    /// KDF: the wallet secret of one wallet epoch (SPEC §2.1).
+    SEED_WALLET = "chopmark/1 seed wallet";
+    /// KDF: payee lock keys (SPEC §2.1).
+    SEED_PAYEE_LOCK = "chopmark/1 seed payee lock";
+    /// KDF: refund keys (SPEC §2.1).
+    SEED_REFUND = "chopmark/1 seed refund";
+    /// KDF: mint quote keys (SPEC §2.1).
+    SEED_QUOTE = "chopmark/1 seed quote";
+    /// KDF: the vault mailbox's owner key (SPEC §2.1).
+    SEED_VAULT = "chopmark/1 seed vault mailbox";
+    /// KDF: the backup key (SPEC §2.1).
+    SEED_BACKUP = "chopmark/1 seed backup";
+    /// Hash: a device entry (SPEC §2.3).
+    DEVICE_ENTRY = "chopmark/1 device entry";
+    /// Signature, Ed25519 and ML-DSA-65: a manifest by its account's root keys (SPEC §2.4).
+    MANIFEST = "chopmark/1 manifest signature";
+    /// Hash: a signed manifest (SPEC §2.4).
+    MANIFEST_HASH = "chopmark/1 manifest hash";
+    /// Signature: a stamp by a device key (SPEC §2.5).
+    STAMP = "chopmark/1 stamp";
+    /// Hash, iterated: one account's half of a safety number (SPEC §2.6).
+    SAFETY_NUMBER = "chopmark/1 safety number";
+    /// KDF: a link's knock capability (SPEC §2.7).
+    LINK_KNOCK = "chopmark/1 link knock";
+    /// KDF: a link's bundle key (SPEC §2.7).
+    LINK_BUNDLE_KEY = "chopmark/1 link bundle key";
+    /// AEAD: the sealed signed part of a bundle (SPEC §3.3).
+    BUNDLE_SIGNED_PART = "chopmark/1 bundle signed part";
+    /// AEAD: a sealed one-time prekey (SPEC §3.3).
+    BUNDLE_ONE_TIME = "chopmark/1 bundle one-time prekey";
+    /// Signature: a prekey, of either kind (SPEC §3.1, §3.2).
+    PREKEY = "chopmark/1 prekey";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Tests [labels-are-distinct].
+    // Seen to fail with the text of one label given to a second.
+    #[test]
+    fn no_label_is_a_prefix_of_another() {
+        for (i, one) in ALL.iter().enumerate() {
+            for (j, other) in ALL.iter().enumerate() {
+                assert!(i == j || !other.starts_with(one), "{one} and {other}");
+            }
+        }
+    }
+
+    // Tests [labels-are-distinct].
+    #[test]
+    fn every_label_names_the_protocol_and_fits_a_context() {
+        for label in ALL {
+            assert!(label.starts_with("chopmark/1 "), "{label}");
+            assert!(label.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{label}");
+            // FIPS 204 allows a context of 255 bytes.
+            assert!(label.len() < 64, "{label}");
+        }
+    }
+
+    // Tests [labels-are-listed].
+    #[test]
+    fn the_specification_lists_every_label() {
+        let spec = include_str!("../../../SPEC.md");
+        for label in ALL {
+            assert!(spec.contains(&format!("`{label}`")), "SPEC 1.4 lacks {label}");
+        }
+    }
+}
