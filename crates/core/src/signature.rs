@@ -166,9 +166,9 @@ mod tests {
     fn a_signature_for_one_purpose_verifies_for_no_other() {
         let key = key();
         for made_for in label::ALL {
-            let signature = key.sign(*made_for, &[b"message"]);
+            let signature = key.sign(made_for, &[b"message"]);
             for used_for in label::ALL {
-                let verified = key.verifying_key().verify(*used_for, &[b"message"], &signature);
+                let verified = key.verifying_key().verify(used_for, &[b"message"], &signature);
                 assert_eq!(verified.is_ok(), made_for == used_for);
             }
         }
