@@ -70,6 +70,18 @@ labels! {
     BUNDLE_ONE_TIME = "chopmark/1 bundle one-time prekey";
     /// Signature: a prekey, of either kind (SPEC §3.1, §3.2).
     PREKEY = "chopmark/1 prekey";
+    /// KDF: an issuer's signing key of one amount (SPEC §8.11).
+    ISSUER_KEY = "chopmark/1 issuer key";
+    /// KDF: an issuer's own key, shown in its info (SPEC §8.11).
+    ISSUER_IDENTITY = "chopmark/1 issuer identity";
+    /// KDF: the key that authenticates quote ids (SPEC §8.11).
+    ISSUER_QUOTE = "chopmark/1 issuer quote";
+    /// KDF: secrets and blinding factors of what the treasury issues (SPEC §8.13).
+    ISSUER_TREASURY = "chopmark/1 issuer treasury";
+    /// Hash: the head of an empty ledger (SPEC §8.12).
+    LEDGER_GENESIS = "chopmark/1 ledger genesis";
+    /// Hash: the head after a frame (SPEC §8.12).
+    LEDGER_HEAD = "chopmark/1 ledger head";
 }
 
 #[cfg(test)]
