@@ -82,6 +82,8 @@ labels! {
     LEDGER_GENESIS = "chopmark/1 ledger genesis";
     /// Hash: the head after a frame (SPEC §8.12).
     LEDGER_HEAD = "chopmark/1 ledger head";
+    /// Hash: a message id, from conversation, sender and the content as received (SPEC §7.2).
+    MESSAGE_ID = "chopmark/1 message id";
 }
 
 #[cfg(test)]
