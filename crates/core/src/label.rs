@@ -70,20 +70,22 @@ labels! {
     BUNDLE_ONE_TIME = "chopmark/1 bundle one-time prekey";
     /// Signature: a prekey, of either kind (SPEC §3.1, §3.2).
     PREKEY = "chopmark/1 prekey";
-    /// KDF: an issuer's signing key of one amount (SPEC §8.11).
-    ISSUER_KEY = "chopmark/1 issuer key";
-    /// KDF: an issuer's own key, shown in its info (SPEC §8.11).
-    ISSUER_IDENTITY = "chopmark/1 issuer identity";
-    /// KDF: the key that authenticates quote ids (SPEC §8.11).
-    ISSUER_QUOTE = "chopmark/1 issuer quote";
-    /// KDF: secrets and blinding factors of what the treasury issues (SPEC §8.13).
-    ISSUER_TREASURY = "chopmark/1 issuer treasury";
-    /// Hash: the head of an empty ledger (SPEC §8.12).
-    LEDGER_GENESIS = "chopmark/1 ledger genesis";
-    /// Hash: the head after a frame (SPEC §8.12).
-    LEDGER_HEAD = "chopmark/1 ledger head";
-    /// Hash: a message id, from conversation, sender and the content as received (SPEC §7.2).
-    MESSAGE_ID = "chopmark/1 message id";
+    /// Hash: a payment request as it was received (SPEC §8.2).
+    PAYMENT_REQUEST_ID = "chopmark/1 payment request id";
+    /// Hash: a payment, from its request and its payer (SPEC §8.6).
+    PAYMENT_ID = "chopmark/1 payment id";
+    /// Signature: a receipt, by one of the payee's devices (SPEC §8.8).
+    PAYMENT_RECEIPT = "chopmark/1 payment receipt";
+    /// KDF: the payee's key of one request (SPEC §8.3).
+    LOCK_KEY = "chopmark/1 request lock key";
+    /// KDF: the nonce of a locked output (SPEC §8.5).
+    LOCK_NONCE = "chopmark/1 locked output nonce";
+    /// KDF: the blinding factor of a locked output (SPEC §8.5).
+    LOCK_BLINDING = "chopmark/1 locked output blinding";
+    /// KDF: the payer's ephemeral key of one payment (SPEC §8.3).
+    LOCK_EPHEMERAL = "chopmark/1 lock ephemeral key";
+    /// KDF: the payer's refund key of one payment (SPEC §8.3).
+    LOCK_REFUND = "chopmark/1 lock refund key";
 }
 
 #[cfg(test)]

@@ -127,3 +127,74 @@ pub(crate) static CONTENT_CUSTOM: Shape = Shape {
         Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
     ],
 };
+
+/// `chopmark.payment.v1.Unit`.
+pub(crate) static PAYMENT_UNIT: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Text, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U32, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.payment.v1.PaymentRequest`.
+pub(crate) static PAYMENT_PAYMENT_REQUEST: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 3, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 4, kind: Kind::Message(&PAYMENT_UNIT), max: None, one_of: None },
+        Field { number: 5, kind: Kind::Message(&PAYMENT_LINE_ITEM), max: Some(32), one_of: None },
+        Field { number: 6, kind: Kind::Text, max: None, one_of: None },
+        Field { number: 7, kind: Kind::Text, max: Some(8), one_of: None },
+        Field { number: 8, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 9, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 10, kind: Kind::U64, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.payment.v1.LineItem`.
+pub(crate) static PAYMENT_LINE_ITEM: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Text, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 3, kind: Kind::U64, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.payment.v1.Payment`.
+pub(crate) static PAYMENT_PAYMENT: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 3, kind: Kind::Text, max: None, one_of: None },
+        Field { number: 4, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 5, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 6, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 7, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 8, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.payment.v1.PaymentReceipt`.
+pub(crate) static PAYMENT_PAYMENT_RECEIPT: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.payment.v1.PaymentDecline`.
+pub(crate) static PAYMENT_PAYMENT_DECLINE: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 3, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.payment.v1.PaymentCancel`.
+pub(crate) static PAYMENT_PAYMENT_CANCEL: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
