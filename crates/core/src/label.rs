@@ -32,6 +32,8 @@ labels! {
     ACCOUNT_ID = "chopmark/1 account id";
     /// Hash: the commitment to the next root keys (SPEC §2.2).
     NEXT_ROOT = "chopmark/1 next root";
+    /// KDF, the salt of the extraction: the seed's entropy (SPEC §2.1).
+    SEED_EXTRACT = "chopmark/1 extract seed";
     /// KDF: the root Ed25519 seed (SPEC §2.1).
     SEED_ROOT_ED25519 = "chopmark/1 seed root ed25519";
     /// KDF: the root ML-DSA-65 seed (SPEC §2.1).
@@ -58,8 +60,10 @@ labels! {
     MANIFEST_HASH = "chopmark/1 manifest hash";
     /// Signature: a stamp by a device key (SPEC §2.5).
     STAMP = "chopmark/1 stamp";
-    /// Hash, iterated: one account's half of a safety number (SPEC §2.6).
+    /// Hash, iterated: an account's half of a safety number (SPEC §2.6).
     SAFETY_NUMBER = "chopmark/1 safety number";
+    /// KDF, the salt of the extraction: a link's secret (SPEC §2.7).
+    LINK_EXTRACT = "chopmark/1 extract link";
     /// KDF: a link's knock capability (SPEC §2.7).
     LINK_KNOCK = "chopmark/1 link knock";
     /// KDF: a link's bundle key (SPEC §2.7).
