@@ -90,6 +90,32 @@ labels! {
     LOCK_EPHEMERAL = "chopmark/1 lock ephemeral key";
     /// KDF: the payer's refund key of one payment (SPEC §8.3).
     LOCK_REFUND = "chopmark/1 lock refund key";
+    /// Hash: a mailbox id from its owner's key (SPEC §6.6).
+    MAILBOX_ID = "chopmark/1 mailbox id";
+    /// Hash: what a relay keeps of a capability (SPEC §6.6).
+    CAPABILITY_HASH = "chopmark/1 capability hash";
+    /// Hash: a relay's name for a stored envelope (SPEC §6.7).
+    RELAY_MESSAGE_ID = "chopmark/1 relay message id";
+    /// Hash: a relay id from its identity key (SPEC §6.2).
+    RELAY_ID = "chopmark/1 relay id";
+    /// Signature: a relay's descriptor on one connection (SPEC §6.2).
+    RELAY_INFO = "chopmark/1 relay info";
+    /// Signature: an owner's proof on one connection to one relay (SPEC §6.4).
+    RELAY_AUTH = "chopmark/1 relay auth";
+    /// KDF: an issuer's signing key of one amount (SPEC §8.11).
+    ISSUER_KEY = "chopmark/1 issuer key";
+    /// KDF: an issuer's own key, shown in its info (SPEC §8.11).
+    ISSUER_IDENTITY = "chopmark/1 issuer identity";
+    /// KDF: the key that authenticates quote ids (SPEC §8.11).
+    ISSUER_QUOTE = "chopmark/1 issuer quote";
+    /// KDF: secrets and blinding factors of what the treasury issues (SPEC §8.13).
+    ISSUER_TREASURY = "chopmark/1 issuer treasury";
+    /// Hash: the head of an empty ledger (SPEC §8.12).
+    LEDGER_GENESIS = "chopmark/1 ledger genesis";
+    /// Hash: the head after a frame (SPEC §8.12).
+    LEDGER_HEAD = "chopmark/1 ledger head";
+    /// Hash: a message id, from conversation, sender and the content as received (SPEC §7.2).
+    MESSAGE_ID = "chopmark/1 message id";
 }
 
 #[cfg(test)]

@@ -1,1 +1,12 @@
-//! Not written yet.
+//! The issuer: an operator's own coin by the Cashu protocol, with a ledger that answers only from disk.
+//!
+//! It knows blinded messages, spent coins and totals; no name, no account, no payment. It is the standard Cashu HTTP
+//! interface (NUT-00 to 07, 09 to 12, 14, 19, 20) over one closed loop: the treasury issues, a melt redeems.
+//! `SPEC §8.11` is the interface, `SPEC §8.12` the ledger, `SPEC §8.13` the treasury.
+//!
+//! Start at [`cli::run`].
+
+pub mod cli;
+mod curve;
+mod keyset;
+mod ledger;

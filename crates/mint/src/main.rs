@@ -1,3 +1,8 @@
-//! Not written yet.
+//! `chopmark-mint`: the issuer as a program.
 
-fn main() {}
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chopmark_mint::cli::run(chopmark_mint::cli::Args::parse())
+}

@@ -64,6 +64,11 @@ pub enum DecodeError {
     Invalid(&'static str),
 }
 
+/// A value that the other side would refuse with the error inside; nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the other side would refuse this: {0}")]
+pub struct EncodeError(#[source] pub DecodeError);
+
 /// What a message may look like: one entry for each field of the schema.
 pub(crate) struct Shape {
     pub(crate) fields: &'static [Field],

@@ -198,3 +198,204 @@ pub(crate) static PAYMENT_PAYMENT_CANCEL: Shape = Shape {
         Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
     ],
 };
+
+/// `chopmark.relay.v1.FromClient`.
+pub(crate) static RELAY_FROM_CLIENT: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Message(&RELAY_AUTH), max: None, one_of: Some(0) },
+        Field { number: 3, kind: Kind::Message(&RELAY_CREATE), max: None, one_of: Some(0) },
+        Field { number: 4, kind: Kind::Message(&RELAY_GRANT), max: None, one_of: Some(0) },
+        Field { number: 5, kind: Kind::Message(&RELAY_REVOKE), max: None, one_of: Some(0) },
+        Field { number: 6, kind: Kind::Message(&RELAY_PUBLISH), max: None, one_of: Some(0) },
+        Field { number: 7, kind: Kind::Message(&RELAY_SUBSCRIBE), max: None, one_of: Some(0) },
+        Field { number: 8, kind: Kind::Message(&RELAY_ACK), max: None, one_of: Some(0) },
+        Field { number: 9, kind: Kind::Message(&RELAY_DELETE), max: None, one_of: Some(0) },
+        Field { number: 10, kind: Kind::Message(&RELAY_DEPOSIT), max: None, one_of: Some(0) },
+        Field { number: 11, kind: Kind::Message(&RELAY_PROBE), max: None, one_of: Some(0) },
+        Field { number: 12, kind: Kind::Message(&RELAY_FETCH), max: None, one_of: Some(0) },
+        Field { number: 20, kind: Kind::Message(&RELAY_RESERVED), max: None, one_of: Some(0) },
+        Field { number: 21, kind: Kind::Message(&RELAY_RESERVED), max: None, one_of: Some(0) },
+        Field { number: 22, kind: Kind::Message(&RELAY_RESERVED), max: None, one_of: Some(0) },
+        Field { number: 23, kind: Kind::Message(&RELAY_RESERVED), max: None, one_of: Some(0) },
+        Field { number: 24, kind: Kind::Message(&RELAY_RESERVED), max: None, one_of: Some(0) },
+    ],
+};
+
+/// `chopmark.relay.v1.FromRelay`.
+pub(crate) static RELAY_FROM_RELAY: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Message(&RELAY_INFO), max: None, one_of: Some(0) },
+        Field { number: 3, kind: Kind::Message(&RELAY_DONE), max: None, one_of: Some(0) },
+        Field { number: 4, kind: Kind::Message(&RELAY_REFUSED), max: None, one_of: Some(0) },
+        Field { number: 5, kind: Kind::Message(&RELAY_STORED), max: None, one_of: Some(0) },
+        Field { number: 6, kind: Kind::Message(&RELAY_SUBSCRIBED), max: None, one_of: Some(0) },
+        Field { number: 7, kind: Kind::Message(&RELAY_DELIVER), max: None, one_of: Some(0) },
+        Field { number: 8, kind: Kind::Message(&RELAY_FETCHED), max: None, one_of: Some(0) },
+        Field { number: 9, kind: Kind::Message(&RELAY_ENDED), max: None, one_of: Some(0) },
+        Field { number: 10, kind: Kind::Message(&RELAY_GO_AWAY), max: None, one_of: Some(0) },
+    ],
+};
+
+/// `chopmark.relay.v1.Reserved`.
+pub(crate) static RELAY_RESERVED: Shape = Shape {
+    fields: &[
+    ],
+};
+
+/// `chopmark.relay.v1.Info`.
+pub(crate) static RELAY_INFO: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Auth`.
+pub(crate) static RELAY_AUTH: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Create`.
+pub(crate) static RELAY_CREATE: Shape = Shape {
+    fields: &[
+    ],
+};
+
+/// `chopmark.relay.v1.Grant`.
+pub(crate) static RELAY_GRANT: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 3, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 4, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 5, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 6, kind: Kind::U32, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Revoke`.
+pub(crate) static RELAY_REVOKE: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Publish`.
+pub(crate) static RELAY_PUBLISH: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 3, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 4, kind: Kind::Bytes, max: Some(32), one_of: None },
+        Field { number: 5, kind: Kind::Bool, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Subscribe`.
+pub(crate) static RELAY_SUBSCRIBE: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U64, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Ack`.
+pub(crate) static RELAY_ACK: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::PackedU64, max: Some(64), one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Delete`.
+pub(crate) static RELAY_DELETE: Shape = Shape {
+    fields: &[
+    ],
+};
+
+/// `chopmark.relay.v1.Deposit`.
+pub(crate) static RELAY_DEPOSIT: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 3, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 4, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Probe`.
+pub(crate) static RELAY_PROBE: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Fetch`.
+pub(crate) static RELAY_FETCH: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Done`.
+pub(crate) static RELAY_DONE: Shape = Shape {
+    fields: &[
+    ],
+};
+
+/// `chopmark.relay.v1.Refused`.
+pub(crate) static RELAY_REFUSED: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U32, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Stored`.
+pub(crate) static RELAY_STORED: Shape = Shape {
+    fields: &[
+    ],
+};
+
+/// `chopmark.relay.v1.Subscribed`.
+pub(crate) static RELAY_SUBSCRIBED: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::U64, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Deliver`.
+pub(crate) static RELAY_DELIVER: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U64, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 3, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Fetched`.
+pub(crate) static RELAY_FETCHED: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
+        Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.Ended`.
+pub(crate) static RELAY_ENDED: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U32, max: None, one_of: None },
+    ],
+};
+
+/// `chopmark.relay.v1.GoAway`.
+pub(crate) static RELAY_GO_AWAY: Shape = Shape {
+    fields: &[
+        Field { number: 1, kind: Kind::U32, max: None, one_of: None },
+    ],
+};
