@@ -1,14 +1,35 @@
 //! Requests, wallet, payment machines and receipts.
 //!
 //! This crate is sans-IO: it opens no socket, reads no clock and draws no randomness of its own. Everything it knows
-//! lives in records, inside the caller's transaction; what it wants done comes back as effects, to be done after
+//! lives in [`Records`], inside the caller's transaction; what it wants done comes back as [`Effect`]s, to be done after
 //! the commit. It sees the curve through the `cashu` crate and nothing else of it: conditions, counters, fees and the
 //! fate of a swap are decided here.
 //!
-//! The issuer starts at [`verify`].
+//! Start at [`Pay`]; the issuer starts at [`verify`].
 
 pub mod verify;
 
+mod effect;
 #[allow(dead_code, reason = "the wallet lands next")]
 mod hash;
 mod hex;
+mod incoming;
+mod job;
+mod outgoing;
+mod pay;
+mod receipt;
+mod records;
+mod redeem;
+mod request;
+mod view;
+
+pub use effect::{
+    Body, Call, CallId, Effect, Event, HttpReply, Method, Outbound, Part, REPLY_MAX, RedeemId,
+    RedeemRefusal, Reference, Unreachable,
+};
+pub use pay::{
+    Balance, Bill, Direction, Issuer, Outcome, Pay, PayError, PaymentView, Peer, RedeemError,
+    Refusal, RequestError, Secrets, Settings, State,
+};
+pub use receipt::{ReceiptError, verify_receipt};
+pub use records::{Kind, MemoryRecords, Records, RecordsError};
