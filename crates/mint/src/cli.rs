@@ -1,9 +1,25 @@
 //! The command line, for the binary `chopmark-mint` and for whoever runs the issuer inside another executable.
 
+use crate::desk::{self, Desk, DeskError};
+use crate::http;
+use crate::keyset::Terms;
+use crate::refusal::Refusal;
+use crate::settings::{Folder, FolderError, Settings};
+use crate::treasury::{Answer, Order, show_amount};
+use cashu::util::hex;
+use chopmark_core::random;
 use clap::{Parser, Subcommand};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use serde_json::json;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// The issuer of an operator's own coin.
 #[derive(Debug, Parser)]
@@ -82,11 +98,180 @@ enum Command {
     },
 }
 
-const DATA: &str = "chopmark-mint-data";
-
 /// Runs a command to its end: 0 when it did what was asked, 1 when it did not, 2 for a wrong command line.
 ///
 /// It starts a runtime of its own, so it must not be called inside one.
-pub fn run(_args: Args) -> ExitCode {
-    ExitCode::FAILURE
+pub fn run(args: Args) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,cashu=warn"));
+    // A host executable may have set its own up.
+    let _set = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+    match carry_out(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("the system refused: {0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Stopped(crate::ledger::Stop),
+    #[error("the books do not balance: stop the issuer and compare the ledger with a copy")]
+    Unbalanced,
+}
+
+fn carry_out(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Run { data, dev, listen } => serve(&data, dev, listen),
+        Command::Init { data, unit, exponent, fee_ppk, final_expiry, name, listen, url } => {
+            let terms = Terms { unit, exponent, fee_ppk, final_expiry };
+            Ok(Folder::create(&data, &Settings { name, listen, url }, &terms)?)
+        }
+        Command::Issue { amount, data, id: _, quote: Some(quote), json } => {
+            show(order(&data, Order::Pay { quote, amount })?, None, json)
+        }
+        Command::Issue { amount, data, id, quote: None, json } => {
+            let drawn = random::array::<16>(&mut rand::rngs::SysRng).map_err(FolderError::from)?;
+            let id = id.unwrap_or_else(|| hex::encode(drawn));
+            let answer = order(&data, Order::Issue { id: id.clone(), amount });
+            if answer.is_err() {
+                // Whatever happened, the same id finds it again.
+                tracing::info!("to try again: --id {id}");
+            }
+            show(answer?, Some(&id), json)
+        }
+        Command::Report { data, json } => show(order(&data, Order::Report)?, None, json),
+    }
+}
+
+/// Has the issuer of a folder carry out an order: the running one, or this process if none runs.
+fn order(data: &Path, order: Order) -> Result<Answer, Failure> {
+    let folder = match Folder::take(data) {
+        Err(FolderError::InUse) => return Ok(desk::ask(data, order)?),
+        folder => folder?,
+    };
+    let (issuer, seed) = folder.open()?;
+    let url = issuer.settings.url(issuer.settings.listen);
+    let answer = runtime()?.block_on(issuer.order(order, &seed, &url, http::now()));
+    issuer.ledger.close();
+    Ok(answer?)
+}
+
+fn show(answer: Answer, id: Option<&str>, json: bool) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match answer {
+        Answer::Issued { token, amount, unit } if json => {
+            writeln!(out, "{}", json!({"token": token, "amount": amount, "unit": unit, "id": id}))?;
+        }
+        Answer::Issued { token, .. } => writeln!(out, "{token}")?,
+        Answer::Paid { amount, unit } if json => {
+            writeln!(out, "{}", json!({"paid": amount, "unit": unit}))?;
+        }
+        Answer::Paid { .. } => writeln!(out, "paid: the wallet can mint now")?,
+        Answer::Report { unit, exponent, supply } => {
+            if json {
+                let mut object = json!(supply);
+                if let Some(object) = object.as_object_mut() {
+                    object.insert("unit".to_owned(), json!(unit));
+                    object.insert("exponent".to_owned(), json!(exponent));
+                }
+                writeln!(out, "{object}")?;
+            } else {
+                for (name, amount) in [
+                    ("issued", supply.issued),
+                    ("outstanding", supply.outstanding),
+                    ("redeemed", supply.redeemed),
+                    ("fees", supply.fees),
+                    ("promised", supply.promised),
+                ] {
+                    writeln!(out, "{name:12} {:>16} {unit}", show_amount(amount, exponent))?;
+                }
+                let says = if supply.balanced { "to the unit" } else { "NO" };
+                writeln!(out, "{:12} {says:>16}", "balanced")?;
+            }
+            if !supply.balanced {
+                return Err(Failure::Unbalanced);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn serve(data: &Path, dev: bool, listen: Option<SocketAddr>) -> Result<(), Failure> {
+    if dev && !data.join("ledger").exists() {
+        let terms = Terms { unit: "chop".to_owned(), exponent: 2, fee_ppk: 0, final_expiry: None };
+        let settings = Settings {
+            name: "Chopmark development issuer".to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3338)),
+            url: None,
+        };
+        Folder::create(data, &settings, &terms)?;
+    }
+    let folder = Folder::take(data)?;
+    let (issuer, seed) = folder.open()?;
+    runtime()?.block_on(async {
+        let address = listen.unwrap_or(issuer.settings.listen);
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| Failure::Listen(address, error))?;
+        let url = issuer.settings.url(listener.local_addr()?);
+        let issuer = Arc::new(issuer);
+        let desk = Desk::open(&folder, Arc::clone(&issuer), seed, url.clone()).await?;
+        let desk = tokio::spawn(desk.serve());
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (drain, mut drained) = watch::channel(false);
+        let server = axum::serve(listener, http::router(Arc::clone(&issuer)))
+            .with_graceful_shutdown(async move {
+                let _closed = drained.wait_for(|drain| *drain).await;
+            });
+        let server = tokio::spawn(server.into_future());
+        let mut out = io::stdout().lock();
+        writeln!(out, "{url}")?;
+        out.flush()?;
+        drop(out);
+        let stop = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            stop = issuer.ledger.stopped() => Some(stop),
+        };
+        tracing::info!("draining");
+        drain.send_replace(true);
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        desk.abort();
+        let _aborted = desk.await;
+        // The sequencer ends when nobody can ask it any more; what it was given it finishes.
+        if let Some(issuer) = Arc::into_inner(issuer) {
+            issuer.ledger.close();
+        }
+        stop.map_or(Ok(()), |stop| Err(Failure::Stopped(stop)))
+    })
+}
+
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    Builder::new_multi_thread().enable_all().max_blocking_threads(2 * cores).build()
+}
+
+const DATA: &str = "chopmark-mint-data";
+/// How long open requests have after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);

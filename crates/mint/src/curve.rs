@@ -22,7 +22,7 @@ pub(crate) struct KeyPair {
 /// A scalar or point came out of range: of negligible probability, and nothing was signed.
 #[derive(Debug, thiserror::Error)]
 #[error("curve arithmetic left its group")]
-pub struct OutOfGroup;
+pub(crate) struct OutOfGroup;
 
 impl KeyPair {
     /// The pair of a secret scalar.

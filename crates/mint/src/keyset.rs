@@ -42,15 +42,15 @@ impl MasterSeed {
 
 /// What is fixed about a keyset for ever. An entry of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// The unit's code, such as `chop`.
-    pub unit: String,
+    pub(crate) unit: String,
     /// Decimal places of the unit: 2 means that 1250 minor units are written 12.50.
-    pub exponent: u8,
+    pub(crate) exponent: u8,
     /// Fee per thousand inputs, in minor units (NUT-02).
-    pub fee_ppk: u32,
+    pub(crate) fee_ppk: u32,
     /// Unix seconds from which nothing in this keyset can be spent or signed, if any.
-    pub final_expiry: Option<u64>,
+    pub(crate) final_expiry: Option<u64>,
 }
 
 /// One keyset with its keys.

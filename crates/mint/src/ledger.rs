@@ -8,7 +8,9 @@ pub(crate) mod books;
 pub(crate) mod entry;
 pub(crate) mod log;
 
+use crate::keyset::Terms;
 use books::Books;
+use entry::KeysetId;
 use log::{AppendError, Head, Log, OpenError};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -54,7 +56,7 @@ impl Ledger {
     pub(crate) fn open(
         path: &Path,
         prepare: impl FnOnce(&mut Books),
-    ) -> Result<(Self, Vec<crate::keyset::Terms>), OpenError> {
+    ) -> Result<(Self, Vec<(KeysetId, Terms)>), OpenError> {
         let mut books = Books::default();
         let mut log = Log::open(path, |entry| books.replay(entry).map_err(|_| ()))?;
         prepare(&mut books);
@@ -64,7 +66,7 @@ impl Ledger {
             })?;
             books.written();
         }
-        let terms = books.keysets().map(|(terms, _)| terms.clone()).collect();
+        let terms = books.keysets().map(|(id, terms)| (id, terms.clone())).collect();
         let (sender, jobs) = mpsc::channel(QUEUE);
         let (head, heads) = watch::channel(log.head());
         let (stop, stopped) = watch::channel(None);

@@ -8,5 +8,12 @@
 
 pub mod cli;
 mod curve;
+mod desk;
+mod http;
+mod issuer;
 mod keyset;
 mod ledger;
+mod quote;
+mod refusal;
+mod settings;
+mod treasury;

@@ -3,7 +3,7 @@
 //! One owner, the sequencer, changes them, in order, ahead of the disk; what a batch did is undone if the disk turned
 //! it away. Every rule that needs to know the past is here and nowhere else. SPEC §8.12.
 
-use super::entry::{Entry, Exchange, Input, Output, Point, QuoteKey, QuoteStep};
+use super::entry::{Entry, Exchange, Input, KeysetId, Output, Point, QuoteKey, QuoteStep};
 use crate::keyset::{self, Terms};
 use std::collections::{HashMap, HashSet};
 
@@ -26,6 +26,7 @@ pub(crate) struct Books {
 }
 
 struct KeysetBook {
+    id: KeysetId,
     terms: Terms,
     issued: u64,
     spent: u64,
@@ -108,45 +109,48 @@ pub(crate) enum Refusal {
     #[error("quote is already settled")]
     QuoteSettled,
     /// More would be spent of a keyset than was ever issued: the node stops.
-    #[error("the issuer has stopped: more would be spent of a keyset than was issued")]
-    Alarm,
+    #[error("the issuer has stopped: more would be spent of keyset {keyset} than was issued")]
+    Alarm {
+        /// Its number.
+        keyset: u16,
+    },
 }
 
 /// The books in numbers: minor units.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Supply {
+pub(crate) struct Supply {
     /// Every keyset, in order of number.
-    pub keysets: Vec<KeysetSupply>,
+    pub(crate) keysets: Vec<KeysetSupply>,
     /// Put into circulation by the treasury.
-    pub issued: u64,
+    pub(crate) issued: u64,
     /// Coins outstanding: signed and not spent, over all keysets.
-    pub outstanding: u64,
+    pub(crate) outstanding: u64,
     /// Taken out of circulation by melts.
-    pub redeemed: u64,
+    pub(crate) redeemed: u64,
     /// Kept as fees.
-    pub fees: u64,
+    pub(crate) fees: u64,
     /// Paid quotes that nobody has minted yet.
-    pub promised: u64,
+    pub(crate) promised: u64,
     /// Does `issued = outstanding + redeemed + fees` hold?
-    pub balanced: bool,
+    pub(crate) balanced: bool,
 }
 
 /// One keyset in numbers: minor units.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct KeysetSupply {
+pub(crate) struct KeysetSupply {
     /// Signed, by treasury and swaps.
-    pub signed: u64,
+    pub(crate) signed: u64,
     /// Spent, by swaps and melts.
-    pub spent: u64,
+    pub(crate) spent: u64,
     /// Is it the one that signs?
-    pub active: bool,
+    pub(crate) active: bool,
 }
 
 impl Books {
     /// Takes an entry of the log on, which must have been acceptable when it was written.
     pub(crate) fn replay(&mut self, entry: Entry) -> Result<(), Refusal> {
         match &entry {
-            Entry::Keyset(_) => {}
+            Entry::Keyset { .. } => {}
             Entry::Pay { quote, .. } => self.may_pay(quote)?,
             Entry::Exchange(exchange) => self.may_exchange(exchange)?,
         }
@@ -155,14 +159,13 @@ impl Books {
     }
 
     /// Begins a keyset; the earlier ones become inputs only.
-    pub(crate) fn begin_keyset(&mut self, terms: Terms) {
-        self.accept(Entry::Keyset(terms));
+    pub(crate) fn begin_keyset(&mut self, id: KeysetId, terms: Terms) {
+        self.accept(Entry::Keyset { id, terms });
     }
 
-    /// The terms of every keyset, by number, and whether it signs.
-    pub(crate) fn keysets(&self) -> impl Iterator<Item = (&Terms, bool)> {
-        let last = self.keysets.len();
-        (1..).zip(&self.keysets).map(move |(number, book)| (&book.terms, number == last))
+    /// The id and terms of every keyset, by number.
+    pub(crate) fn keysets(&self) -> impl Iterator<Item = (KeysetId, &Terms)> {
+        self.keysets.iter().map(|book| (book.id, &book.terms))
     }
 
     /// The treasury pays a mint quote.
@@ -188,12 +191,12 @@ impl Books {
         if self.happened(&exchange) {
             return Ok(Accepted::Before);
         }
-        if self.alarm.is_some() {
-            return Err(Refusal::Alarm);
+        if let Some(keyset) = self.alarm {
+            return Err(Refusal::Alarm { keyset });
         }
         if let Err(refusal) = self.may_exchange(&exchange) {
-            if refusal == Refusal::Alarm {
-                self.alarm = exchange.inputs.first().map(|input| input.keyset);
+            if let Refusal::Alarm { keyset } = refusal {
+                self.alarm = Some(keyset);
             }
             return Err(refusal);
         }
@@ -392,7 +395,7 @@ impl Books {
             let of = |keyset: u16, power: u8| (keyset == number).then_some(power);
             let more = sum(inputs.iter().filter_map(|input| of(input.keyset, input.power)))?;
             if book.spent.checked_add(more).is_none_or(|spent| spent > book.issued) {
-                return Err(Refusal::Alarm);
+                return Err(Refusal::Alarm { keyset: number });
             }
             let more = sum(outputs.iter().filter_map(|output| of(output.keyset, output.power)))?;
             book.issued.checked_add(more).ok_or(Refusal::Amount)?;
@@ -411,8 +414,9 @@ impl Books {
 
     fn apply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Keyset(terms) => {
-                self.keysets.push(KeysetBook { terms: terms.clone(), issued: 0, spent: 0 });
+            Entry::Keyset { id, terms } => {
+                let terms = terms.clone();
+                self.keysets.push(KeysetBook { id: *id, terms, issued: 0, spent: 0 });
             }
             Entry::Pay { quote, amount, at } => {
                 self.quotes.entry(*quote).or_default().paid = Some((*amount, *at));
@@ -439,7 +443,7 @@ impl Books {
 
     fn unapply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Keyset(_) => {
+            Entry::Keyset { .. } => {
                 self.keysets.pop();
             }
             Entry::Pay { quote, .. } => {

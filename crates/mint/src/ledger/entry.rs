@@ -8,6 +8,9 @@ use crate::keyset::Terms;
 /// A compressed point: a `Y` or a `B_`.
 pub(crate) type Point = [u8; 33];
 
+/// A keyset id of NUT-02, version 2: `01` and a hash.
+pub(crate) type KeysetId = [u8; 33];
+
 /// Sixteen random bytes that name a quote.
 pub(crate) type QuoteKey = [u8; 16];
 
@@ -15,7 +18,7 @@ pub(crate) type QuoteKey = [u8; 16];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// A keyset begins; it is the active one, and those before it become inputs only.
-    Keyset(Terms),
+    Keyset { id: KeysetId, terms: Terms },
     /// The treasury pays a mint quote.
     Pay { quote: QuoteKey, amount: u64, at: u64 },
     /// Coins in, signatures out.
@@ -70,8 +73,9 @@ impl Entry {
     /// Appends the entry's bytes.
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
         match self {
-            Self::Keyset(terms) => {
+            Self::Keyset { id, terms } => {
                 to.push(KEYSET);
+                to.extend_from_slice(id);
                 variable(to, terms.unit.as_bytes());
                 to.push(terms.exponent);
                 to.extend_from_slice(&terms.fee_ppk.to_be_bytes());
@@ -100,11 +104,13 @@ impl Entry {
         let [kind] = fixed(from)?;
         Ok(match kind {
             KEYSET => {
+                let id = fixed(from)?;
                 let unit = text(from)?;
                 let [exponent] = fixed(from)?;
                 let fee_ppk = u32::from_be_bytes(fixed(from)?);
                 let final_expiry = Some(u64::from_be_bytes(fixed(from)?)).filter(|&at| at != 0);
-                Self::Keyset(Terms { unit: unit.into(), exponent, fee_ppk, final_expiry })
+                let terms = Terms { unit: unit.into(), exponent, fee_ppk, final_expiry };
+                Self::Keyset { id, terms }
             }
             PAY => Self::Pay {
                 quote: fixed(from)?,
@@ -229,12 +235,15 @@ mod tests {
             })
         };
         vec![
-            Entry::Keyset(Terms {
-                unit: "chop".to_owned(),
-                exponent: 2,
-                fee_ppk: 100,
-                final_expiry: Some(7),
-            }),
+            Entry::Keyset {
+                id: [1; 33],
+                terms: Terms {
+                    unit: "chop".to_owned(),
+                    exponent: 2,
+                    fee_ppk: 100,
+                    final_expiry: Some(7),
+                },
+            },
             Entry::Pay { quote: [1; 16], amount: 5, at: 6 },
             exchange(QuoteStep::None),
             exchange(QuoteStep::Issue([4; 16])),

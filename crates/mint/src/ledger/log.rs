@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 /// What a reply says about the ledger: compared by wallets, which freeze an issuer that goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// Counts the restores that lost entries.
-    pub epoch: u32,
+    pub(crate) epoch: u32,
     /// Counts the frames.
-    pub seq: u64,
+    pub(crate) seq: u64,
     /// Commits to every frame so far.
-    pub hash: [u8; 32],
+    pub(crate) hash: [u8; 32],
 }
 
 /// The open file and its end.
@@ -31,7 +31,7 @@ pub(crate) struct Log {
 /// A start that was refused. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The operating system refused.
     #[error("ledger file cannot be used: {0}")]
     Io(#[from] io::Error),
@@ -258,13 +258,13 @@ mod tests {
         Entry::Pay { quote: [7; 16], amount, at: 1 }
     }
 
-    fn write(path: &Path, frames: u64) -> Vec<u64> {
+    fn write(path: &Path, frames: u64) -> Vec<usize> {
         Log::create(path, [9; 32]).unwrap();
         let mut log = Log::open(path, |_| Ok(())).unwrap();
         (0..frames)
             .map(|number| {
                 log.append(&[pay(number), pay(number)]).unwrap();
-                log.end
+                usize::try_from(log.end).unwrap()
             })
             .collect()
     }
@@ -286,15 +286,15 @@ mod tests {
         let ends = write(&path, 3);
         let whole = std::fs::read(&path).unwrap();
         for cut in ends[1] + 1..ends[2] {
-            std::fs::write(&path, &whole[..cut as usize]).unwrap();
+            std::fs::write(&path, &whole[..cut]).unwrap();
             let (head, entries) = read(&path).unwrap();
             assert_eq!((head.seq, entries.len()), (2, 4));
-            assert_eq!(std::fs::metadata(&path).unwrap().len(), ends[1]);
+            assert_eq!(std::fs::read(&path).unwrap().len(), ends[1]);
         }
         // Pages of the last frame that never reached the disk read as zeros.
         for hole in ends[1]..ends[2] {
             let mut bytes = whole.clone();
-            bytes[hole as usize..].fill(0);
+            bytes[hole..].fill(0);
             std::fs::write(&path, bytes).unwrap();
             assert_eq!(read(&path).unwrap().0.seq, 2);
         }
@@ -308,7 +308,7 @@ mod tests {
         let path = folder.path().join("ledger");
         let ends = write(&path, 3);
         let whole = std::fs::read(&path).unwrap();
-        for at in HEADER..ends[1] as usize {
+        for at in HEADER..ends[1] {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x40;
             std::fs::write(&path, &bytes).unwrap();
@@ -330,7 +330,7 @@ mod tests {
         let path = folder.path().join("ledger");
         let ends = write(&path, 3);
         let mut bytes = std::fs::read(&path).unwrap();
-        bytes.drain(ends[0] as usize..ends[1] as usize);
+        bytes.drain(ends[0]..ends[1]);
         std::fs::write(&path, bytes).unwrap();
         assert!(matches!(read(&path), Err(OpenError::Unchained(_))));
     }
