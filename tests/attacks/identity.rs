@@ -149,7 +149,7 @@ fn t01_a_low_order_point_is_refused_wherever_a_peer_publishes_one() {
 }
 
 // Tests [ed25519-strict].
-// Seen to fail with `verify_strict` replaced by `verify` and the checks of `VerifyingKey::parse` removed.
+// Seen to fail with the small-order check of `VerifyingKey::parse` removed.
 #[test]
 fn t03_a_signature_of_a_small_order_key_or_with_a_large_scalar_is_refused() {
     // The identity as key: with R the identity and S zero it "signs" everything where verification is lax.
@@ -245,7 +245,7 @@ fn t18_the_post_quantum_half_is_neither_swapped_nor_stripped() {
 }
 
 // Tests [signed-bytes-as-received] [one-encoding] [no-trailing-bytes].
-// Seen to fail with `Reader::finish` answering Ok always, and with the hash of a manifest left out of its stamp.
+// Seen to fail with `Reader::finish` answering Ok always, and with the signature of a stamp ignored.
 #[test]
 fn t32_a_signed_object_has_one_encoding_and_no_room_for_more() {
     let bob = Person::number(1);

@@ -99,6 +99,15 @@ impl fmt::Debug for VerifyingKey {
 }
 
 /// An Ed25519 key pair, boxed, wiped on drop and never printed.
+///
+/// Signing takes no public key, so a caller cannot pair the secret of one key with the public half of another and be
+/// made to reveal it:
+/// ```compile_fail,E0061
+/// # use chopmark_core::{label, secret::Secret, signature::SigningKey};
+/// let (one, other) = (Secret::new([1; 32]), Secret::new([2; 32]));
+/// let (one, other) = (SigningKey::from_secret(&one), SigningKey::from_secret(&other));
+/// one.sign(label::STAMP, &[b"message"], &other.verifying_key());
+/// ```
 pub struct SigningKey(Box<ed25519_dalek::SigningKey>);
 
 impl SigningKey {
@@ -174,7 +183,7 @@ mod tests {
         }
     }
 
-    // Tests [ed25519-strict]. Seen to fail with the check of canonical form and `is_weak` removed.
+    // Tests [ed25519-strict]. Seen to fail with the check of canonical form removed, and that of small order.
     #[test]
     fn weak_and_non_canonical_keys_are_refused() {
         let mut identity = [0; 32];

@@ -162,7 +162,7 @@ mod tests {
         }
     }
 
-    // Tests [labels-separate]. Seen to fail with an empty context given to `verify` and `sign`.
+    // Tests [labels-separate]. Seen to fail with an empty context given to `verify`.
     #[test]
     fn a_signature_verifies_for_its_bytes_key_and_label_only() {
         let (key, other) = (key(1), key(2));
