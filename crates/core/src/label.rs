@@ -74,6 +74,46 @@ labels! {
     BUNDLE_ONE_TIME = "chopmark/1 bundle one-time prekey";
     /// Signature: a prekey, of either kind (SPEC §3.1, §3.2).
     PREKEY = "chopmark/1 prekey";
+    /// Hash: the name of a handshake, from its ephemeral key and first ciphertext (SPEC §4.1).
+    INIT_ID = "chopmark/1 init id";
+    /// Hash: an init block, bound by every body that it rides with (SPEC §5.5).
+    INIT_BLOCK = "chopmark/1 init block";
+    /// Hash: T0: the handshake up to the identity box (SPEC §4.2).
+    HANDSHAKE_OFFER = "chopmark/1 handshake offer";
+    /// KDF: the key of the identity box, then its AEAD (SPEC §4.2).
+    HANDSHAKE_BOX = "chopmark/1 handshake identity box";
+    /// Hash: T: the handshake with the identity box (SPEC §4.2).
+    HANDSHAKE_TRANSCRIPT = "chopmark/1 handshake transcript";
+    /// KDF: the first root key, header keys and session id (SPEC §4.2).
+    HANDSHAKE_ROOT = "chopmark/1 handshake root";
+    /// KDF: a root step without a KEM secret; its header keys' AEAD (SPEC §5.4).
+    ROOT_PLAIN = "chopmark/1 root plain step";
+    /// KDF: a root step with a KEM secret; its header keys' AEAD (SPEC §5.4).
+    ROOT_MIXED = "chopmark/1 root mixed step";
+    /// KDF: a segment's tree, from the spine (SPEC §5.3).
+    CHAIN_SEGMENT = "chopmark/1 chain segment";
+    /// KDF: the spine after a segment (SPEC §5.3).
+    CHAIN_SPINE = "chopmark/1 chain spine";
+    /// KDF: a subtree's left half (SPEC §5.3).
+    CHAIN_LEFT = "chopmark/1 chain left";
+    /// KDF: a subtree's right half (SPEC §5.3).
+    CHAIN_RIGHT = "chopmark/1 chain right";
+    /// KDF: the key of one body, then its AEAD (SPEC §5.5).
+    BODY_KEY = "chopmark/1 body key";
+    /// KDF: the key from which one body's nonce is hedged (SPEC §5.5).
+    BODY_NONCE_KEY = "chopmark/1 body nonce key";
+    /// MAC: the nonce of one body (SPEC §5.5).
+    BODY_NONCE = "chopmark/1 body hedged nonce";
+    /// Hash: what a body's nonce depends on (SPEC §5.5).
+    BODY_TEXT = "chopmark/1 body text";
+    /// Hash: an encapsulation key (SPEC §5.7).
+    KEM_KEY = "chopmark/1 kem encapsulation key";
+    /// Hash: a ciphertext (SPEC §5.7).
+    KEM_CIPHERTEXT = "chopmark/1 kem ciphertext";
+    /// Hash: an encapsulation, bound by the root step that mixes it (SPEC §5.7).
+    KEM_TRANSCRIPT = "chopmark/1 kem transcript";
+    /// MAC: the confirmation of an encapsulation (SPEC §5.7).
+    KEM_CONFIRMATION = "chopmark/1 kem confirmation";
     /// Hash: a payment request as it was received (SPEC §8.2).
     PAYMENT_REQUEST_ID = "chopmark/1 payment request id";
     /// Hash: a payment, from its request and its payer (SPEC §8.6).
