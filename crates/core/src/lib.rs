@@ -4,18 +4,24 @@
 //! task: every function is a pure step of the protocol in `SPEC §1` to `SPEC §5`. It knows nothing of protobuf either:
 //! what it signs and hashes has a fixed layout of its own ([`codec`]).
 //!
-//! Start at [`identity`] for who an account is and [`prekey`] for how it is first reached; [`dh`], [`signature`] and
-//! [`kem`] hold the primitives, behind one door each.
+//! Start at [`identity`] for who an account is, [`prekey`] for how it is first reached, and [`session`] for what is
+//! said then; [`dh`], [`signature`] and [`kem`] hold the primitives, behind one door each.
 
+mod aead;
 pub mod codec;
 pub mod dh;
+pub mod handshake;
 pub mod hash;
 pub mod identity;
+mod kdf;
 pub mod kem;
 pub mod label;
 pub mod link;
 pub mod prekey;
 pub mod random;
+mod ratchet;
 pub mod secret;
+pub mod session;
+pub mod sessions;
 pub mod signature;
 pub mod time;

@@ -1,0 +1,409 @@
+//! The chain: a seekable, puncturable tree of message keys.
+//!
+//! ```text
+//! chain key ── spine 0 ─── spine 1 ─────── spine 2 ──────────── …
+//!                │            │               │
+//!              leaf 0        ┌┴┐           ┌──┴──┐      segment k is a binary tree of 2^k leaves
+//!                            1 2          ┌┴┐   ┌┴┐
+//!                                         3 4   5 6
+//! ```
+//! A chain holds the keys of subtrees that were never opened, in order, and the rest of the spine. Taking a leaf
+//! deletes everything from which it could be derived again and keeps what covers the others: one loss costs one
+//! node, a gap of any length O(log n), and so does a jump. SPEC §5.3.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::{
+    codec::{DecodeError, Reader, Writer},
+    kdf::{self, Key},
+    label,
+    secret::Secret,
+};
+
+/// A chain of message keys, for either direction.
+pub(crate) struct Chain {
+    spine: Option<Spine>,
+    nodes: Nodes,
+    /// One more than the highest leaf that was taken; the length once the chain ended.
+    next: u32,
+    /// Leaves below were given up before they were taken, or were taken.
+    closed_below: u32,
+    /// Days, and what `next` was when each began.
+    marks: Vec<Mark>,
+}
+
+/// Why there is no key for an index. The chain is as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoKey {
+    /// It was taken before.
+    Taken,
+    /// It lies below the watermark of what was given up; it may have been taken before.
+    Closed,
+    /// The chain ended before this index, or the index is the last of 32 bits, which is never used.
+    Beyond,
+}
+
+/// What taking one leaf would change: a value, computed without touching the chain.
+pub(crate) struct Ahead {
+    n: u32,
+    at: usize,
+    replaces: bool,
+    fresh: Nodes,
+    spine: Option<Spine>,
+    /// The message key of leaf `n`.
+    pub(crate) leaf: Key,
+}
+
+/// At the start of `day` every leaf below `n` had been taken or passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark {
+    day: u32,
+    n: u32,
+}
+
+impl Chain {
+    /// The chain that grows from `key`.
+    pub(crate) fn new(key: &Key) -> Self {
+        Self {
+            spine: Some(Spine { segment: 0, key: Secret::new(**key) }),
+            nodes: Nodes::with_room(0),
+            next: 0,
+            closed_below: 0,
+            marks: Vec::new(),
+        }
+    }
+
+    /// One more than the highest leaf taken: the length so far.
+    pub(crate) fn next(&self) -> u32 {
+        self.next
+    }
+
+    /// How many keys of subtrees are held, the spine not counted.
+    pub(crate) fn size(&self) -> usize {
+        self.nodes.0.len()
+    }
+
+    /// Leaves `0..contiguous()` were all taken or given up.
+    pub(crate) fn contiguous(&self) -> u32 {
+        self.nodes.0.first().map_or(self.next, |node| node.start.min(self.next))
+    }
+
+    /// Whether a leaf below `next` is still to come.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.contiguous() < self.next
+    }
+
+    /// Whether anything can still be taken.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spine.is_none() && self.nodes.0.is_empty()
+    }
+
+    /// Derives leaf `n` and what would remain without it. Changes nothing; at most 130 HMACs.
+    pub(crate) fn look_ahead(&self, n: u32) -> Result<Ahead, NoKey> {
+        if n == u32::MAX {
+            return Err(NoKey::Beyond);
+        }
+        match &self.spine {
+            Some(spine) if n >= spine.start() => Ok(self.ahead_on_the_spine(spine, n)),
+            _ => self.ahead_in_a_node(n),
+        }
+    }
+
+    /// Commits to having taken a leaf. `ahead` must come from this very state.
+    pub(crate) fn take(&mut self, ahead: Ahead) {
+        self.nodes.splice(ahead.at, usize::from(ahead.replaces), &ahead.fresh.0);
+        if ahead.spine.is_some() {
+            self.spine = ahead.spine;
+        }
+        self.next = self.next.max(ahead.n.saturating_add(1));
+    }
+
+    /// Remembers that today every leaf below `next` had been taken or passed over before, for [`Self::expire`].
+    pub(crate) fn mark(&mut self, day: u32) {
+        let last = self.marks.last().copied().unwrap_or_default();
+        if last.n < self.next && (self.marks.is_empty() || last.day < day) {
+            self.marks.push(Mark { day, n: self.next });
+        }
+    }
+
+    /// Ends the chain at `length`: nothing from there on can be taken. False, and no change, if a leaf at or beyond
+    /// `length` was taken already.
+    pub(crate) fn end_at(&mut self, length: u32, day: u32) -> bool {
+        if length < self.next {
+            return false;
+        }
+        if let Some(mut spine) = self.spine.take() {
+            while spine.start() < length {
+                let (root, rest) = spine.split();
+                self.nodes.push(root);
+                spine = rest;
+            }
+        }
+        while let Some(last) = self.nodes.0.last()
+            && last.end() > u64::from(length)
+        {
+            let Some(last) = self.nodes.pop() else { break };
+            if last.start < length {
+                for kept in last.below(length).0.iter() {
+                    self.nodes.push(*kept);
+                }
+                break;
+            }
+        }
+        self.next = length;
+        self.marks.push(Mark { day, n: length });
+        true
+    }
+
+    /// Gives up the lowest gap. Returns the new watermark, or `None` if there is no gap.
+    pub(crate) fn close_lowest_gap(&mut self) -> Option<u32> {
+        let lowest = self.nodes.0.first().filter(|node| node.start < self.next)?;
+        let end = u32::try_from(lowest.end()).unwrap_or(u32::MAX);
+        self.nodes.splice(0, 1, &[]);
+        self.closed_below = self.closed_below.max(end);
+        Some(self.closed_below)
+    }
+
+    /// Gives up the gaps that are at least `days` old. Returns the new watermark if there were any.
+    pub(crate) fn expire(&mut self, day: u32, days: u32) -> Option<u32> {
+        let old = self.marks.iter().rposition(|mark| mark.day.saturating_add(days) <= day)?;
+        let below = self.marks.get(old).map_or(0, |mark| mark.n);
+        // The mark itself stays: it is what says that everything below is at least that old.
+        self.marks.drain(..old);
+        let gone = self.nodes.0.iter().take_while(|node| node.start < below).count();
+        if gone == 0 {
+            return None;
+        }
+        self.nodes.splice(0, gone, &[]);
+        self.closed_below = self.closed_below.max(below);
+        Some(self.closed_below)
+    }
+
+    fn ahead_on_the_spine(&self, spine: &Spine, n: u32) -> Ahead {
+        let passed = segment_of(n).saturating_sub(spine.segment);
+        let mut fresh = Nodes::with_room(usize::from(passed) + usize::from(segment_of(n)));
+        let (mut root, mut rest) = spine.split();
+        while root.end() <= u64::from(n) {
+            fresh.push(root);
+            (root, rest) = rest.split();
+        }
+        let leaf = root.descend(n, &mut fresh);
+        Ahead { n, at: self.nodes.0.len(), replaces: false, fresh, spine: Some(rest), leaf }
+    }
+
+    fn ahead_in_a_node(&self, n: u32) -> Result<Ahead, NoKey> {
+        let at = self.nodes.0.partition_point(|node| node.end() <= u64::from(n));
+        match self.nodes.0.get(at).filter(|node| node.start <= n) {
+            Some(node) => {
+                let mut fresh = Nodes::with_room(usize::from(node.height));
+                let leaf = node.descend(n, &mut fresh);
+                Ok(Ahead { n, at, replaces: true, fresh, spine: None, leaf })
+            }
+            None if n < self.closed_below => Err(NoKey::Closed),
+            None if n < self.next => Err(NoKey::Taken),
+            None => Err(NoKey::Beyond),
+        }
+    }
+
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.flag(self.spine.is_some());
+        if let Some(spine) = &self.spine {
+            to.u8(spine.segment).secret(&spine.key);
+        }
+        to.u32(self.next).u32(self.closed_below);
+        to.u32(u32::try_from(self.nodes.0.len()).unwrap_or(u32::MAX));
+        for node in &self.nodes.0 {
+            to.u32(node.start).u8(node.height).bytes(&node.key);
+        }
+        to.u8(u8::try_from(self.marks.len()).unwrap_or(u8::MAX));
+        for mark in &self.marks {
+            to.u32(mark.day).u32(mark.n);
+        }
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let spine = match from.flag()? {
+            true => Some(Spine { segment: from.u8()?, key: from.secret()? }),
+            false => None,
+        };
+        if spine.as_ref().is_some_and(|spine| spine.segment > 32) {
+            return Err(DecodeError::OutOfRange);
+        }
+        let (next, closed_below) = (from.u32()?, from.u32()?);
+        let count = usize::try_from(from.u32()?).unwrap_or(usize::MAX);
+        if count > from.remaining() / 37 {
+            return Err(DecodeError::Truncated);
+        }
+        let mut nodes = Nodes::with_room(count.saturating_add(4));
+        let mut free = 0;
+        for _ in 0..count {
+            let node = Node { start: from.u32()?, height: from.u8()?, key: *from.array()? };
+            // The look-up relies on the order.
+            if u64::from(node.start) < free || node.height > 31 {
+                return Err(DecodeError::OutOfRange);
+            }
+            free = node.end();
+            nodes.push(node);
+        }
+        let mut marks = Vec::new();
+        for _ in 0..from.u8()? {
+            marks.push(Mark { day: from.u32()?, n: from.u32()? });
+        }
+        Ok(Self { spine, nodes, next, closed_below, marks })
+    }
+}
+
+/// A copy is made for work that is committed only once a message proved authentic.
+impl Clone for Chain {
+    fn clone(&self) -> Self {
+        let mut nodes = Nodes::with_room(self.nodes.0.len().saturating_add(4));
+        nodes.splice(0, 0, &self.nodes.0);
+        Self {
+            spine: self.spine.clone(),
+            nodes,
+            next: self.next,
+            closed_below: self.closed_below,
+            marks: self.marks.clone(),
+        }
+    }
+}
+
+/// The rest of the exponential spine: everything from leaf `2^segment - 1` on.
+#[derive(Clone)]
+struct Spine {
+    segment: u8,
+    key: Secret,
+}
+
+impl Spine {
+    fn start(&self) -> u32 {
+        1_u32.checked_shl(u32::from(self.segment)).map_or(u32::MAX, |leaves| leaves - 1)
+    }
+
+    /// The root of this segment's tree, and the spine after it.
+    fn split(&self) -> (Node, Spine) {
+        let root = kdf::mac(self.key.expose(), label::CHAIN_SEGMENT, &[]);
+        let rest = kdf::mac(self.key.expose(), label::CHAIN_SPINE, &[]);
+        (
+            Node { start: self.start(), height: self.segment, key: *root },
+            Spine { segment: self.segment.saturating_add(1), key: Secret::new(*rest) },
+        )
+    }
+}
+
+/// A subtree of `2^height` leaves that begins at leaf `start`.
+#[derive(Clone, Copy, Zeroize)]
+struct Node {
+    start: u32,
+    height: u8,
+    key: [u8; 32],
+}
+
+impl Node {
+    fn end(&self) -> u64 {
+        u64::from(self.start).saturating_add(1_u64 << self.height.min(32))
+    }
+
+    fn children(&self) -> (Node, Node) {
+        let height = self.height.saturating_sub(1);
+        let left = kdf::mac(&self.key, label::CHAIN_LEFT, &[]);
+        let right = kdf::mac(&self.key, label::CHAIN_RIGHT, &[]);
+        let middle = self.start.saturating_add(1_u32 << height.min(31));
+        (
+            Node { start: self.start, height, key: *left },
+            Node { start: middle, height, key: *right },
+        )
+    }
+
+    /// The leaf `n` of this subtree; the subtrees beside the path go to `fresh`, in order.
+    fn descend(&self, n: u32, fresh: &mut Nodes) -> Key {
+        let mut node = *self;
+        let mut at = fresh.0.len();
+        while node.height > 0 {
+            let (left, right) = node.children();
+            node.zeroize();
+            // Right siblings come nearer and nearer, so each goes before those already there.
+            if n < right.start {
+                fresh.insert(at, right);
+                node = left;
+            } else {
+                fresh.insert(at, left);
+                at += 1;
+                node = right;
+            }
+        }
+        let leaf = Key::new(node.key);
+        node.zeroize();
+        leaf
+    }
+
+    /// The subtrees that cover the leaves below `length`, in order.
+    fn below(mut self, length: u32) -> Nodes {
+        let mut kept = Nodes::with_room(usize::from(self.height).saturating_add(1));
+        while self.start < length && self.height > 0 && self.end() > u64::from(length) {
+            let (left, right) = self.children();
+            if right.start <= length {
+                kept.push(left);
+                self = right;
+            } else {
+                self = left;
+            }
+        }
+        if self.end() <= u64::from(length) {
+            kept.push(self);
+        }
+        self.zeroize();
+        kept
+    }
+}
+
+/// Nodes in order of `start`. Growing and shrinking leave no stale key behind.
+#[derive(ZeroizeOnDrop)]
+struct Nodes(Vec<Node>);
+
+impl Nodes {
+    fn with_room(room: usize) -> Self {
+        Self(Vec::with_capacity(room))
+    }
+
+    fn grow(&mut self, more: usize) {
+        let needed = self.0.len().saturating_add(more);
+        if needed > self.0.capacity() {
+            let mut grown = Vec::with_capacity(needed.next_power_of_two().max(8));
+            grown.extend_from_slice(&self.0);
+            core::mem::swap(&mut self.0, &mut grown);
+            grown.zeroize();
+        }
+    }
+
+    fn push(&mut self, node: Node) {
+        self.grow(1);
+        self.0.push(node);
+    }
+
+    fn insert(&mut self, at: usize, node: Node) {
+        self.grow(1);
+        self.0.insert(at.min(self.0.len()), node);
+    }
+
+    fn pop(&mut self) -> Option<Node> {
+        let node = self.0.pop();
+        self.0.spare_capacity_mut().zeroize();
+        node
+    }
+
+    fn splice(&mut self, at: usize, removed: usize, fresh: &[Node]) {
+        self.grow(fresh.len());
+        let at = at.min(self.0.len());
+        let end = at.saturating_add(removed).min(self.0.len());
+        self.0.splice(at..end, fresh.iter().copied());
+        if removed > fresh.len() {
+            self.0.spare_capacity_mut().zeroize();
+        }
+    }
+}
+
+fn segment_of(n: u32) -> u8 {
+    // Leaf n lies in segment floor(log2(n + 1)), which is at most 31 because n < 2^32 - 1.
+    u8::try_from(n.saturating_add(1).ilog2()).unwrap_or(31)
+}

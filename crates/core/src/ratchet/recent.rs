@@ -1,0 +1,66 @@
+//! The tags of the messages opened last, by which a peer that fell back to an older state is recognised. SPEC §5.8.
+
+use std::collections::VecDeque;
+
+use super::acknowledgement::Position;
+use crate::{
+    aead::TAG,
+    codec::{DecodeError, Reader, Writer},
+};
+
+/// How many are remembered.
+const REMEMBERED: usize = 64;
+
+/// A ring of positions and the beginnings of their tags.
+#[derive(Clone, Default)]
+pub(crate) struct Recent(VecDeque<(Position, [u8; 8])>);
+
+/// What is remembered of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Same,
+    Different,
+    Forgotten,
+}
+
+impl Recent {
+    pub(crate) fn push(&mut self, position: Position, tag: &[u8; TAG]) {
+        if self.0.len() >= REMEMBERED {
+            self.0.pop_front();
+        }
+        self.0.push_back((position, beginning(tag)));
+    }
+
+    pub(crate) fn find(&self, position: Position, tag: &[u8; TAG]) -> Seen {
+        match self.0.iter().rev().find(|(at, _)| *at == position) {
+            Some((_, seen)) if *seen == beginning(tag) => Seen::Same,
+            Some(_) => Seen::Different,
+            None => Seen::Forgotten,
+        }
+    }
+
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.u8(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
+        for (position, tag) in &self.0 {
+            to.u64(position.chain).u32(position.n).bytes(tag);
+        }
+    }
+
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let count = usize::from(from.u8()?);
+        if count > REMEMBERED {
+            return Err(DecodeError::OutOfRange);
+        }
+        let mut recent = VecDeque::with_capacity(REMEMBERED);
+        for _ in 0..count {
+            recent.push_back((Position { chain: from.u64()?, n: from.u32()? }, *from.array()?));
+        }
+        Ok(Self(recent))
+    }
+}
+
+/// The part of the tag under which the header was sealed, which nobody without the header key can exchange.
+fn beginning(tag: &[u8; TAG]) -> [u8; 8] {
+    let [beginning @ .., _, _, _, _, _, _, _, _] = *tag;
+    beginning
+}

@@ -1,0 +1,44 @@
+//! The root step: a new chain from a new agreement, with a KEM secret mixed in or not. SPEC §5.4.
+
+use crate::{
+    kdf::{self, Key},
+    label,
+    secret::Secret,
+};
+
+/// What the owner of a root step mixes in: the shared secret of one KEM epoch.
+#[derive(Clone)]
+pub(crate) struct Mix {
+    /// The KEM's shared secret.
+    pub(crate) shared: Secret,
+    /// `H(ek | ct)`: which encapsulation it was.
+    pub(crate) transcript: [u8; 32],
+}
+
+/// What one root step yields.
+pub(crate) struct Step {
+    /// The next root key.
+    pub(crate) root: Secret,
+    /// The key from which the new chain grows.
+    pub(crate) chain: Key,
+    /// The header key of the chain after this one, in the same direction.
+    pub(crate) next_header: Secret,
+}
+
+/// Derives the next root key, a chain and a header key from `root` and a fresh agreement.
+///
+/// `epoch` is the KEM epoch after the step, which is the one that the new chain's headers name.
+pub(crate) fn step(root: &Secret, agreed: &Secret, epoch: u32, mix: Option<&Mix>) -> Step {
+    let epoch = epoch.to_be_bytes();
+    let [root, chain, next_header]: [Key; 3] = match mix {
+        Some(Mix { shared, transcript }) => {
+            let extracted = kdf::extract(root.expose(), &[agreed.expose(), shared.expose()]);
+            kdf::expand(&extracted, label::ROOT_MIXED, &[&epoch, transcript])
+        }
+        None => {
+            let extracted = kdf::extract(root.expose(), &[agreed.expose()]);
+            kdf::expand(&extracted, label::ROOT_PLAIN, &[&epoch])
+        }
+    };
+    Step { root: Secret::new(*root), chain, next_header: Secret::new(*next_header) }
+}

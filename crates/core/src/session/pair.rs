@@ -1,0 +1,112 @@
+//! Two parties for tests: device keys and prekeys without the manifests around them.
+
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+use super::*;
+use crate::{identity::DeviceId, kem::DecapsulationKey, prekey::PrekeyId};
+use crate::{identity::DeviceKeys, random};
+
+/// Noon of some day.
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+/// One device of one account.
+pub(crate) struct Party {
+    pub(crate) account: AccountId,
+    pub(crate) keys: DeviceKeys,
+    pub(crate) signed: (dh::SecretKey, DecapsulationKey),
+    pub(crate) one_time: (dh::SecretKey, DecapsulationKey),
+}
+
+impl Party {
+    pub(crate) fn new(rng: &mut ChaCha20Rng) -> Self {
+        let pair = |rng: &mut ChaCha20Rng| {
+            (dh::SecretKey::generate(rng).unwrap(), DecapsulationKey::generate(rng).unwrap())
+        };
+        Self {
+            account: AccountId::from_bytes(random::array(rng).unwrap()),
+            keys: DeviceKeys::generate(rng).unwrap(),
+            signed: pair(rng),
+            one_time: pair(rng),
+        }
+    }
+
+    pub(crate) fn own(&self) -> Own<'_> {
+        Own { account: self.account, device: DeviceId(1), keys: &self.keys }
+    }
+
+    pub(crate) fn entry(&self) -> DeviceEntry {
+        self.keys.entry(DeviceId(1))
+    }
+
+    pub(crate) fn initiate(&self, peer: &Self, one_time: bool, rng: &mut ChaCha20Rng) -> Session {
+        let public =
+            |(dh, kem): &(dh::SecretKey, DecapsulationKey)| (dh.public(), kem.encapsulation_key());
+        let (dh, kem) = public(&peer.signed);
+        let signed = Prekey { id: PrekeyId(7), dh: &dh, kem: &kem };
+        let (dh, kem) = public(&peer.one_time);
+        let one_time = one_time.then_some(Prekey { id: PrekeyId(9), dh: &dh, kem: &kem });
+        let (own, entry) = (self.own(), peer.entry());
+        Session::initiate_with(&own, peer.account, &entry, &signed, one_time.as_ref(), NOW, rng)
+            .unwrap()
+    }
+
+    /// Answers with the prekeys that the message asks for.
+    pub(crate) fn respond(&self, envelope: &[u8]) -> Result<Opened, RespondError> {
+        let one_time = InitBlock::peek(envelope).ok_or(RespondError::NoInitBlock)?.one_time_prekey;
+        let (dh, kem) = (self.signed.0.public(), self.signed.1.encapsulation_key());
+        let signed = PrekeySecret {
+            public: Prekey { id: PrekeyId(7), dh: &dh, kem: &kem },
+            dh: &self.signed.0,
+            kem: &self.signed.1,
+        };
+        let (dh, kem) = (self.one_time.0.public(), self.one_time.1.encapsulation_key());
+        let one_time = one_time.map(|id| PrekeySecret {
+            public: Prekey { id, dh: &dh, kem: &kem },
+            dh: &self.one_time.0,
+            kem: &self.one_time.1,
+        });
+        Session::respond_with(&self.own(), &signed, one_time.as_ref(), envelope, NOW)
+    }
+}
+
+pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+/// Seals and stores: the session moves on.
+pub(crate) fn seal(session: &mut Session, content: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
+    let sent = session.seal(content, NOW, rng).unwrap().commit(|_| Ok::<_, ()>(())).unwrap();
+    *session = sent.state;
+    sent.envelope.into_bytes()
+}
+
+/// Opens and stores: the session moves on.
+pub(crate) fn open(session: &mut Session, envelope: &[u8]) -> Result<Vec<u8>, OpenError> {
+    let opened = session.open(envelope, NOW)?;
+    *session = opened.session;
+    Ok(opened.content.to_vec())
+}
+
+/// Two parties after the first message, the responder introduced.
+pub(crate) fn met(seed: u64) -> (Session, Session, ChaCha20Rng) {
+    let mut rng = rng(seed);
+    let (a, b) = (Party::new(&mut rng), Party::new(&mut rng));
+    let mut alice = a.initiate(&b, true, &mut rng);
+    let first = seal(&mut alice, b"hello", &mut rng);
+    let mut bob = b.respond(&first).unwrap().session;
+    bob.introduce(&a.account, &a.entry()).unwrap();
+    (alice, bob, rng)
+}
+
+/// Two parties with a confirmed session, each with a chain of the other's open.
+pub(crate) fn confirmed(seed: u64) -> (Session, Session, ChaCha20Rng) {
+    let (mut alice, mut bob, mut rng) = met(seed);
+    for _ in 0..2 {
+        let message = seal(&mut bob, b"ping", &mut rng);
+        open(&mut alice, &message).unwrap();
+        let message = seal(&mut alice, b"pong", &mut rng);
+        open(&mut bob, &message).unwrap();
+    }
+    assert_eq!((alice.status(), bob.status()), (Status::Confirmed, Status::Confirmed));
+    (alice, bob, rng)
+}
