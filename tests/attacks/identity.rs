@@ -1,12 +1,16 @@
 //! Attacks on keys, signatures, manifests and bundles: everything that is believed before a session exists.
 
+use core::convert::Infallible;
+
 use chopmark_core::{
     codec::{DecodeError, Writer},
-    dh,
+    dh, hash,
     identity::{
-        DeviceId, DeviceKeys, ManifestError, Purpose, RootKeys, Seed, SignedManifest, Stamp,
+        DeviceId, DeviceKeys, ManifestError, Purpose, RootKeys, SafetyNumber, Seed, SignedManifest,
+        Stamp, StampError,
     },
     label,
+    link::{LinkSecret, Published},
     prekey::{
         BundleError, OneTimePrekeySecret, PrekeyId, SignedPart, SignedPrekey, SignedPrekeySecret,
         VerifiedBundle,
@@ -16,6 +20,7 @@ use chopmark_core::{
     time::Timestamp,
 };
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use rand_core::{TryCryptoRng, TryRng};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const DEVICE: DeviceId = DeviceId(1);
@@ -181,6 +186,55 @@ fn t03_a_signature_of_a_small_order_key_or_with_a_large_scalar_is_refused() {
     assert!(!verify(small_r));
 }
 
+// Tests [labels-separate] [labels-are-distinct].
+// Seen to fail with the label left out of what is signed, and with two labels made the same.
+#[test]
+fn t12_what_is_made_for_one_purpose_is_taken_for_no_other() {
+    let key = SigningKey::from_secret(&Secret::new([3; 32]));
+    for (i, made_for) in label::ALL.iter().enumerate() {
+        let signature = key.sign(made_for, &[b"message"]);
+        for (j, taken_for) in label::ALL.iter().enumerate() {
+            let verified = key.verifying_key().verify(taken_for, &[b"message"], &signature);
+            assert_eq!(verified.is_ok(), i == j, "{made_for} as {taken_for}");
+            let hashes =
+                (hash::sha256(made_for, &[b"message"]), hash::sha256(taken_for, &[b"message"]));
+            assert_eq!(hashes.0 == hashes.1, i == j, "{made_for} as {taken_for}");
+        }
+    }
+
+    // The device's signature of a prekey, moved into a stamp.
+    let bob = Person::number(1);
+    let mut stamp = bob.part.stamp.to_bytes();
+    let prekey = bob.part.prekey.to_bytes();
+    let signature = stamp.len() - 64;
+    stamp[signature..].copy_from_slice(&prekey[prekey.len() - 64..]);
+    assert_eq!(Stamp::verify(&stamp, &bob.manifest), Err(StampError::Forged));
+
+    // A sealed one-time prekey in the place of the signed part, and the other way round.
+    let bundle = LinkSecret::from_bytes(&[1; 16]).bundle_key();
+    let mut rng = ChaCha20Rng::from_seed([9; 32]);
+    let (part, one_time) = (Published::SignedPart, Published::OneTimePrekey);
+    for (made_as, taken_as) in [(part, one_time), (one_time, part)] {
+        let blob = bundle.seal_published(made_as, b"piece", &mut rng).unwrap();
+        assert!(bundle.open_published(made_as, &blob).is_ok());
+        assert!(bundle.open_published(taken_as, &blob).is_err());
+    }
+}
+
+// Tests [safety-number-is-symmetric].
+// Seen to fail with one of the two accounts left out of the number.
+#[test]
+fn t16_a_relay_in_the_middle_cannot_show_both_sides_one_number() {
+    let [alice, bob, mallory] = [1, 2, 3].map(|n| *Person::number(n).manifest.account());
+    let honest = SafetyNumber::of(&alice, &bob);
+    assert_eq!(honest, SafetyNumber::of(&bob, &alice));
+    // Alice speaks to Mallory in the belief that it is Bob, and Bob to Mallory as if to Alice.
+    let (at_alice, at_bob) = (SafetyNumber::of(&alice, &mallory), SafetyNumber::of(&mallory, &bob));
+    assert_ne!(at_alice.digits(), at_bob.digits());
+    assert!(!at_alice.matches_qr(&at_bob.qr_bytes()));
+    assert_ne!(at_alice.digits(), honest.digits());
+}
+
 // Tests [prekey-signature-covers] [bundle-is-verified-whole].
 // Seen to fail with the verification of prekeys removed from `VerifiedBundle::verify`.
 #[test]
@@ -274,4 +328,60 @@ fn t32_a_signed_object_has_one_encoding_and_no_room_for_more() {
         changed[position] ^= 0x40;
         assert!(bob.verdict(&changed, None).is_err(), "{position}");
     }
+}
+
+/// A source of randomness that fails: with an error, or silently with zeros.
+struct Broken;
+
+impl TryRng for Broken {
+    type Error = core::fmt::Error;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Err(core::fmt::Error)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Err(core::fmt::Error)
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(1);
+        Err(core::fmt::Error)
+    }
+}
+
+impl TryCryptoRng for Broken {}
+
+struct Zeros;
+
+impl TryRng for Zeros {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(0)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Zeros {}
+
+// Tests [randomness-fails-loudly].
+// Seen to fail with the result of the source ignored, and with the check for zeros removed.
+#[test]
+fn t27_a_broken_source_of_randomness_makes_nothing() {
+    fn makes_nothing(rng: &mut impl TryCryptoRng, bob: &Person) {
+        assert!(Seed::generate(rng).is_err());
+        assert!(DeviceKeys::generate(rng).is_err());
+        assert!(SignedPrekeySecret::generate(PrekeyId(1), NOW, rng).is_err());
+        assert!(OneTimePrekeySecret::generate(PrekeyId(1), rng).is_err());
+        assert!(bob.part.prekey.kem().encapsulate(rng).is_err());
+        let link = LinkSecret::from_bytes(&[1; 16]);
+        assert!(link.bundle_key().seal_published(Published::SignedPart, b"", rng).is_err());
+        assert!(LinkSecret::generate(rng).is_err());
+    }
+    let bob = Person::number(1);
+    makes_nothing(&mut Broken, &bob);
+    makes_nothing(&mut Zeros, &bob);
 }
