@@ -12,9 +12,10 @@ use rand_core::TryCryptoRng;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
+    kdf,
     label::{self, framed},
     random::{self, RandomnessError},
     secret::Secret,
@@ -59,12 +60,10 @@ impl LinkSecret {
     }
 
     fn derive(&self, label: &str) -> Secret {
-        let prk = Hkdf::<Sha256>::new(Some(label::LINK_EXTRACT.as_bytes()), self.0.as_slice());
-        Secret::written(|child| {
-            // 32 bytes are one block of the 255 that an expansion has.
-            let expanded = prk.expand(&framed(label, &[]), child);
-            debug_assert!(expanded.is_ok());
-        })
+        let salt = label::LINK_EXTRACT.as_bytes();
+        let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), self.0.as_slice());
+        let [child] = kdf::expand(&Zeroizing::new(prk.into()), label, &[]);
+        Secret::written(|secret| secret.copy_from_slice(&*child))
     }
 }
 

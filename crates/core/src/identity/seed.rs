@@ -10,11 +10,7 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{
-    label::{self, framed},
-    random::RandomnessError,
-    secret::Secret,
-};
+use crate::{kdf, label, random::RandomnessError, secret::Secret};
 
 /// 256 bits of entropy, shown to the user as 24 English words of BIP-39. Wiped on drop, never printed.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,24 +73,23 @@ impl Seed {
 
     /// The child for one purpose: 32 bytes from which nothing else can be computed (SPEC §2.1).
     pub fn derive(&self, purpose: Purpose) -> Secret {
-        let prk =
-            Hkdf::<Sha256>::new(Some(label::SEED_EXTRACT.as_bytes()), self.0.expose().as_slice());
-        let info = match purpose {
-            Purpose::RootEd25519 => framed(label::SEED_ROOT_ED25519, &[]),
-            Purpose::RootMlDsa => framed(label::SEED_ROOT_ML_DSA, &[]),
-            Purpose::NextRoot => framed(label::SEED_NEXT_ROOT, &[]),
-            Purpose::Wallet { epoch } => framed(label::SEED_WALLET, &[&epoch.to_be_bytes()]),
-            Purpose::PayeeLock => framed(label::SEED_PAYEE_LOCK, &[]),
-            Purpose::Refund => framed(label::SEED_REFUND, &[]),
-            Purpose::Quote => framed(label::SEED_QUOTE, &[]),
-            Purpose::VaultMailbox => framed(label::SEED_VAULT, &[]),
-            Purpose::Backup => framed(label::SEED_BACKUP, &[]),
+        let (label, context) = match purpose {
+            Purpose::RootEd25519 => (label::SEED_ROOT_ED25519, None),
+            Purpose::RootMlDsa => (label::SEED_ROOT_ML_DSA, None),
+            Purpose::NextRoot => (label::SEED_NEXT_ROOT, None),
+            Purpose::Wallet { epoch } => (label::SEED_WALLET, Some(epoch)),
+            Purpose::PayeeLock => (label::SEED_PAYEE_LOCK, None),
+            Purpose::Refund => (label::SEED_REFUND, None),
+            Purpose::Quote => (label::SEED_QUOTE, None),
+            Purpose::VaultMailbox => (label::SEED_VAULT, None),
+            Purpose::Backup => (label::SEED_BACKUP, None),
         };
-        Secret::written(|child| {
-            // 32 bytes are one block of the 255 that an expansion has.
-            let expanded = prk.expand(&info, child);
-            debug_assert!(expanded.is_ok());
-        })
+        let salt = label::SEED_EXTRACT.as_bytes();
+        let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), self.0.expose());
+        let prk = Zeroizing::new(prk.into());
+        let context = context.map(u32::to_be_bytes);
+        let [child] = kdf::expand(&prk, label, &[context.as_ref().map_or(&[], |epoch| epoch)]);
+        Secret::written(|secret| secret.copy_from_slice(&*child))
     }
 
     /// The seed of the next root, for an account whose owner keeps no recovery card. It covers a leaked root key, not
