@@ -148,7 +148,9 @@ impl fmt::Debug for SigningKey {
 
 #[cfg(test)]
 mod tests {
+    use ed25519_dalek::Verifier;
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+    use sha2::{Digest, Sha512};
 
     use super::*;
     fn key() -> SigningKey {
@@ -220,6 +222,35 @@ mod tests {
         }
         let other = Signature::from_bytes(bytes);
         assert!(key.verifying_key().verify(label::STAMP, &[b"message"], &other).is_err());
+    }
+
+    // Tests [ed25519-strict]. Seen to fail with `verify_strict` replaced by `verify`.
+    #[test]
+    fn a_nonce_point_of_small_order_is_refused() {
+        // With R the identity, S = k·a satisfies the lax equation; the owner of the key can make such a signature.
+        let key = key();
+        let framed = label::framed(label::STAMP, &[b"message"]);
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let k = Sha512::new_with_prefix(identity)
+            .chain_update(key.verifying_key().as_bytes())
+            .chain_update(&framed)
+            .finalize();
+        let a = key.0.to_scalar();
+        let mut s = a - a;
+        for bit in (0..512).rev() {
+            s = s + s;
+            if k[bit / 8] >> (bit % 8) & 1 == 1 {
+                s += a;
+            }
+        }
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&identity);
+        bytes[32..].copy_from_slice(s.as_bytes());
+        let lax = ed25519::Signature::from_bytes(&bytes);
+        assert!(key.0.verifying_key().verify(&framed, &lax).is_ok());
+        let signature = Signature::from_bytes(bytes);
+        assert!(key.verifying_key().verify(label::STAMP, &[b"message"], &signature).is_err());
     }
 
     #[test]
