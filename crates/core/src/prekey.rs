@@ -5,6 +5,34 @@
 //! together with the manifest that vouches for the device.
 //!
 //! Start at [`SignedPrekeySecret::generate`] to publish and at [`VerifiedBundle::verify`] to write to someone.
+//!
+//! Bob publishes under a link, and Alice, who has the link, reads:
+//! ```
+//! use chopmark_core::{identity::*, link::*, prekey::*, time::Timestamp};
+//! # use rand_chacha::rand_core::SeedableRng;
+//! # let rng = &mut rand_chacha::ChaCha20Rng::from_seed([1; 32]);
+//! # let now = Timestamp(1_800_000_000_000);
+//! // An account, made from a seed that is shown to Bob as words and then forgotten.
+//! let seed = Seed::generate(rng)?;
+//! let (root, next) = (RootKeys::from_seed(&seed), RootKeys::from_seed(&seed.next()));
+//! let (keys, device) = (DeviceKeys::generate(rng)?, DeviceId(1));
+//! let next = next.public().commitment();
+//! let manifest = SignedManifest::create(&root, next, vec![keys.entry(device)])?;
+//! let account = *manifest.account();
+//!
+//! // What the relay is given, sealed.
+//! let stamp = Stamp::create(keys.signing(), device, &manifest, now)?;
+//! let prekey = SignedPrekeySecret::generate(PrekeyId(1), now, rng)?;
+//! let part = SignedPart { manifest, stamp, prekey: prekey.publish(&account, device, &keys) };
+//! let link = LinkSecret::generate(rng)?;
+//! let blob = link.bundle_key().seal_published(Published::SignedPart, &part.to_bytes()?, rng)?;
+//!
+//! // Alice has the link, so the account id and the link secret.
+//! let part = link.bundle_key().open_published(Published::SignedPart, &blob)?;
+//! let bundle = VerifiedBundle::verify(&part, None, &account, now)?;
+//! assert!(bundle.stamp_is_fresh());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::time::Duration;
 
