@@ -407,3 +407,6 @@ fn segment_of(n: u32) -> u8 {
     // Leaf n lies in segment floor(log2(n + 1)), which is at most 31 because n < 2^32 - 1.
     u8::try_from(n.saturating_add(1).ilog2()).unwrap_or(31)
 }
+
+#[cfg(test)]
+mod tests;

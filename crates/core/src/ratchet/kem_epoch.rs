@@ -332,3 +332,6 @@ fn confirmed(
     let transcript = sha256(label::KEM_TRANSCRIPT, &[public.as_bytes(), ciphertext.as_bytes()]);
     (*confirmation, Mix { shared, transcript })
 }
+
+#[cfg(test)]
+mod tests;
