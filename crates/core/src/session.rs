@@ -14,6 +14,8 @@ mod opened;
 pub(crate) mod pair;
 mod sealed;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use core::{fmt, time::Duration};
