@@ -214,6 +214,29 @@ mod tests {
         assert_eq!(without.one_time_prekey(), None);
     }
 
+    // What is published stays readable: a change here means that the layout, a label or a derivation changed, and needs
+    // a new version byte.
+    #[test]
+    fn the_published_bytes_do_not_drift() {
+        let bob = Published::by(1);
+        let (part, one_time) = (bob.part.to_bytes().unwrap(), bob.one_time.to_bytes());
+        let hash = |bytes: &[u8]| {
+            let hash = crate::hash::sha256("test", &[bytes]);
+            hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        assert_eq!(part.len(), 5 + 6685 + Stamp::LENGTH + SignedPrekey::LENGTH);
+        assert_eq!((Stamp::LENGTH, SignedPrekey::LENGTH, one_time.len()), (141, 1292, 1284));
+        assert_eq!(
+            hash(bob.account.as_bytes()),
+            "2af504f6b6b6e8d7b2f7bddfca0d2216bbc44c710dc5b9e2721220b26c5363f0"
+        );
+        assert_eq!(hash(&part), "877c3d8ddaccae644f5a23485cf78addb3aca8225e994c344bbcd4e8bf6149df");
+        assert_eq!(
+            hash(&one_time),
+            "6aedd03a9a6ed9c73a87f23a3eac6b4f20e18a38ffd5ebb7b44604dfd247bb36"
+        );
+    }
+
     // Tests [expired-prekey-refused] [stale-stamp-warns].
     // Seen to fail with the comparison of the expiry removed.
     #[test]
