@@ -2,7 +2,9 @@
 //!
 //! Nothing that is shipped depends on this package.
 
+mod attacks;
 mod codegen;
+mod seeds;
 mod shapes;
 
 use std::process::ExitCode;
@@ -25,6 +27,10 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Run the tests of every covered attack, and say how many there are.
+    Attacks,
+    /// Write the seeds of the fuzz targets to fuzz/corpus/.
+    Seeds,
 }
 
 /// What a chore ends with: a line for the person who ran it.
@@ -34,6 +40,8 @@ fn main() -> ExitCode {
     let outcome = match Xtask::parse().chore {
         Chore::Codegen { check: true } => codegen::check(),
         Chore::Codegen { check: false } => codegen::write(),
+        Chore::Attacks => attacks::run(),
+        Chore::Seeds => seeds::write(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
