@@ -1,1 +1,4 @@
 //! Every test that looks at more than one crate.
+
+mod attacks;
+mod tidy;

@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    // Seen to fail with the length byte of the address removed from the layout.
+    // Tests [link-is-whole]. Seen to fail with the length byte of the address removed from the layout.
     #[test]
     fn a_link_cut_short_anywhere_is_refused() {
         for text in [link(LinkUse::OneTime).to_string(), link(LinkUse::OneTime).to_qr_text()] {
@@ -226,6 +226,7 @@ mod tests {
         }
     }
 
+    // Tests [link-version].
     #[test]
     fn later_versions_and_flags_say_so() {
         let mut bytes = link(LinkUse::OneTime).encode().to_vec();
@@ -236,6 +237,7 @@ mod tests {
         assert_eq!(ContactLink::decode(&bytes), Err(LinkError::Flags));
     }
 
+    // Tests [link-is-whole].
     #[test]
     fn a_second_form_of_the_same_link_is_refused() {
         let mut bytes = link(LinkUse::OneTime).encode().to_vec();
