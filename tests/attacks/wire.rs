@@ -55,12 +55,12 @@ fn content(text: &str) -> Content {
 }
 
 // Tests [nesting-is-bounded], [no-groups].
-// Seen to fail with wire types 3 and 4 stepped over as empty: prost then follows the groups, and with its limit lifted
-// the thread overflows.
+// Seen to fail with wire types 3 and 4 stepped over as empty: prost then follows the groups.
 #[test]
 fn t28_nesting_ends_in_an_error_and_not_the_stack() {
     let attack = || {
-        for depth in [101, 1_000, 20_000] {
+        let refused = |taken| matches!(taken, Err(DecodeError::WireType | DecodeError::TooLong(_)));
+        for depth in [1, 101, 1_000, 20_000] {
             for number in 1..=64 {
                 let mut nested = Vec::new();
                 for _ in 0..depth {
@@ -72,8 +72,8 @@ fn t28_nesting_ends_in_an_error_and_not_the_stack() {
                 let closed =
                     [groups.clone(), varint(number << 3 | 4).repeat(depth.min(20_000))].concat();
                 for (name, door) in DOORS {
-                    assert!(door(&groups.clone().into()).is_err(), "{name} took open groups");
-                    assert!(door(&closed.clone().into()).is_err(), "{name} took groups");
+                    assert!(refused(door(&groups.clone().into())), "{name} took open groups");
+                    assert!(refused(door(&closed.clone().into())), "{name} took groups");
                     let _ = door(&nested.clone().into());
                 }
             }
@@ -94,12 +94,12 @@ fn peak(call: impl FnOnce()) -> u64 {
 }
 
 // Tests [elements-are-capped], [lengths-within].
-// Seen to fail with the caps of `Shape` lifted: a content of 2-byte receipts' ids held 16 times its input.
+// Seen to fail with the caps of `Shape` lifted.
 #[test]
 fn t29_memory_follows_the_input_and_not_its_claims() {
     let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
     let mut inputs: Vec<Vec<u8>> = Vec::new();
-    for number in 1..=64 {
+    for number in 1..=32 {
         // Ten bytes that claim 2^63, and a packed field that claims 2^31.
         inputs.push([varint(number << 3 | 2), huge.to_vec()].concat());
         inputs.push([varint(number << 3 | 2), varint(1 << 31), vec![1; 16]].concat());
