@@ -1,6 +1,7 @@
 //! The relay's half: one machine a connection (SPEC §6.4, §6.5).
 
 mod connection;
+mod frame_rate;
 mod subscription;
 mod token_bucket;
 

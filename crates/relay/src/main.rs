@@ -1,3 +1,9 @@
-//! Not written yet.
+//! The relay's program: `chopmark-relay`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    chopmark_relay::cli::run(chopmark_relay::cli::Args::parse())
+}

@@ -13,7 +13,7 @@ use chopmark_wire::relay::{
     GoAwayReason, MailboxId, MessageId, Notice, Refusal, RelayId, Request, RequestId, limits,
 };
 
-use super::{TokenBucket, subscription::Subscription};
+use super::{frame_rate::FrameRate, subscription::Subscription};
 use crate::store::{StoreAnswer, StoreRequest};
 
 /// A relay's identity key and what it says of itself: shared by all its connections.
@@ -107,7 +107,7 @@ pub struct RelayConnection {
     binding: ChannelBinding,
     role: Role,
     reader: FrameReader,
-    frames: TokenBucket,
+    frames: FrameRate,
     paused_until: Option<Timestamp>,
     pending: HashMap<Ticket, (Pending, usize)>,
     pending_bytes: usize,
@@ -132,7 +132,7 @@ impl RelayConnection {
             binding,
             role: Role::Undecided,
             reader: FrameReader::new(),
-            frames: frame_bucket(now),
+            frames: FrameRate::new(now),
             paused_until: None,
             pending: HashMap::new(),
             pending_bytes: 0,
@@ -429,7 +429,3 @@ impl RelayConnection {
 
 /// How long a connection that sends too many frames is not read.
 const PAUSE: Duration = Duration::from_millis(20);
-
-fn frame_bucket(now: Timestamp) -> TokenBucket {
-    TokenBucket::new(now, limits::FRAMES_BURST, limits::FRAMES_PER_SECOND.saturating_mul(3600))
-}

@@ -105,7 +105,10 @@ impl Model {
                 self.deposit(now, capability, ttl, id, envelope)
             }
             StoreRequest::Probe { capability } => {
-                self.good(now, &capability).map(|_| StoreAnswer::Done)
+                match self.good(now, &capability)?.deposits.has_one(now) {
+                    true => Ok(StoreAnswer::Done),
+                    false => Err(Refusal::Later { hours: 1 }),
+                }
             }
             StoreRequest::Fetch { capability, id } => self.fetch(now, capability, id),
         }
@@ -223,7 +226,7 @@ impl Model {
             return Ok(StoreAnswer::Stored { arrived: None });
         }
         if !bucket.take(now) {
-            return Err(Refusal::Later { hours: bucket.hours_until_one(now) });
+            return Err(Refusal::Later { hours: 1 });
         }
         let knocks =
             mailbox.messages.values().filter(|message| message.kind == CapabilityKind::Knock);
@@ -261,7 +264,7 @@ impl Model {
             return Ok(StoreAnswer::Fetched { bundle, one_time: one_time.clone() });
         }
         if !link.fetches.take(now) {
-            return Err(Refusal::Later { hours: link.fetches.hours_until_one(now) });
+            return Err(Refusal::Later { hours: 1 });
         }
         let one_time = if !link.one_time.is_empty() && link.budget.take(now) {
             link.one_time.pop_front()

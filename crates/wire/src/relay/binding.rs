@@ -15,6 +15,9 @@ opaque! {
     ChannelBinding(32);
 }
 
+/// The application protocol that a QUIC connection to a relay negotiates (SPEC §6.1).
+pub const ALPN: &[u8] = b"chopmark/1";
+
 /// The label of the TLS exporter (RFC 8446 §7.5) from which a QUIC connection's binding comes.
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-chopmark/1 channel binding";
 

@@ -1,0 +1,17 @@
+//! What the relay keeps, on a disk (SPEC §6.7).
+//!
+//! [`Shelf`] holds the rules of mailboxes over a [`Disk`], which is a sorted map that commits durably; [`FjallDisk`]
+//! is the real one. [`Writer`] is the thread on which all of it happens, a batch at a time.
+
+pub mod disk;
+pub mod fjall_disk;
+pub mod writer;
+
+mod batch;
+mod record;
+mod shelf;
+
+pub use disk::{Disk, DiskError};
+pub use fjall_disk::{FjallDisk, Space};
+pub use shelf::{Shelf, StoreError};
+pub use writer::Writer;

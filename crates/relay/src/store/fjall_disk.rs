@@ -1,0 +1,223 @@
+//! The real disk: fjall, a reserve of space, and the one place where anything is synced (SPEC §6.7).
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::disk::{Disk, DiskError, Writes};
+
+/// Space that is kept free, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// Below so much free space nothing is taken that grows the store.
+    pub floor: u64,
+    /// A file of this size is given up when the disk is full, so that acks can still be written.
+    pub ballast: u64,
+}
+
+impl Space {
+    /// What a node keeps unless told otherwise.
+    pub const DEFAULT: Self = Self { floor: 64 * MIB, ballast: 16 * MIB };
+}
+
+const MIB: u64 = 1024 * 1024;
+/// SPEC §6.7: the journal is bounded.
+const JOURNAL_BYTES: u64 = 64 * MIB;
+const MEMTABLE_BYTES: u64 = 8 * MIB;
+const CACHE_BYTES: u64 = 32 * MIB;
+
+/// A fjall database in one folder.
+pub struct FjallDisk {
+    folder: PathBuf,
+    space: Space,
+    open: Option<Open>,
+    syncs: u64,
+    /// For tests of the tests: commits that skip their sync.
+    lying: bool,
+}
+
+struct Open {
+    database: Database,
+    keys: Keyspace,
+}
+
+impl FjallDisk {
+    /// Opens the database in `folder/queue`, or makes it.
+    ///
+    /// # Errors
+    /// [`DiskError`] when it cannot be opened.
+    pub fn open(folder: &Path, space: Space) -> Result<Self, DiskError> {
+        let mut disk =
+            Self { folder: folder.to_owned(), space, open: None, syncs: 0, lying: false };
+        disk.open = Some(disk.open_database()?);
+        disk.keep_ballast();
+        // What a killed process left in the page cache counts as kept from here on, so it must be on disk first: a
+        // repeated deposit that is found here is answered without a write.
+        disk.sync()?;
+        Ok(disk)
+    }
+
+    /// How often [`commit`](Disk::commit) and opening have synced.
+    pub const fn syncs(&self) -> u64 {
+        self.syncs
+    }
+
+    /// Makes this a disk that loses what it confirmed. For the test that sees the proof of durability fail.
+    #[doc(hidden)]
+    pub const fn lie(&mut self) {
+        self.lying = true;
+    }
+
+    fn open_database(&self) -> Result<Open, DiskError> {
+        let database = Database::builder(self.folder.join("queue"))
+            .max_journaling_size(JOURNAL_BYTES)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(1)
+            .open()
+            .map_err(broken)?;
+        let keys = database
+            .keyspace("mailboxes", || {
+                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+            })
+            .map_err(broken)?;
+        sync_folder(&self.folder).map_err(|error| broken(fjall::Error::Io(error)))?;
+        Ok(Open { database, keys })
+    }
+
+    fn opened(&self) -> Result<&Open, DiskError> {
+        self.open.as_ref().ok_or_else(|| DiskError::Broken("the store is not open".into()))
+    }
+
+    /// SPEC §6.7 [stored-after-fsync]: everything committed before is on disk when this returns. The one place.
+    fn sync(&mut self) -> Result<(), DiskError> {
+        if !self.lying {
+            // An error here means that what was written may be gone although it can still be read: stop.
+            self.opened()?.database.persist(PersistMode::SyncData).map_err(broken)?;
+        }
+        self.syncs = self.syncs.saturating_add(1);
+        Ok(())
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder.join("ballast")
+    }
+
+    /// Makes the reserve if it is not there and there is ample space for it.
+    fn keep_ballast(&self) {
+        let path = self.ballast();
+        let ample = self.space.floor.saturating_add(self.space.ballast.saturating_mul(2));
+        if path.exists() || fs4::available_space(&self.folder).unwrap_or(0) < ample {
+            return;
+        }
+        // Without a reserve the floor still holds; the next batch tries again.
+        if write_zeros(&path, self.space.ballast).is_err() {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+impl Disk for FjallDisk {
+    fn load(&self, key: &[u8]) -> Result<Option<Bytes>, DiskError> {
+        let value = self.opened()?.keys.get(key).map_err(broken)?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        count: usize,
+        bytes: usize,
+    ) -> Result<Vec<(Vec<u8>, Bytes)>, DiskError> {
+        let mut found = Vec::new();
+        let mut seen = 0_usize;
+        for guard in self.opened()?.keys.range(from..) {
+            if found.len() >= count || seen >= bytes {
+                break;
+            }
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            seen = seen.saturating_add(value.len());
+            found.push((key.to_vec(), Bytes::copy_from_slice(&value)));
+        }
+        Ok(found)
+    }
+
+    fn commit(&mut self, writes: Writes) -> Result<(), DiskError> {
+        let Open { database, keys } = self.opened()?;
+        let mut batch = database.batch().durability(Some(PersistMode::Buffer));
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(keys, key, value.as_ref()),
+                None => batch.remove(keys, key),
+            }
+        }
+        batch.commit().map_err(full_or_broken)?;
+        self.sync()
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.keep_ballast();
+        // Failing closed: a disk that does not say how full it is, is full.
+        fs4::available_space(&self.folder).is_ok_and(|free| free >= self.space.floor)
+    }
+
+    fn reopen(&mut self) -> Result<(), DiskError> {
+        self.open = None;
+        let _ = fs::remove_file(self.ballast());
+        self.open = Some(self.open_database()?);
+        self.sync()
+    }
+}
+
+/// Makes what was done to the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn write_zeros(path: &Path, length: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    let zeros = [0; 65_536];
+    let mut left = usize::try_from(length).unwrap_or(0);
+    while left > 0 {
+        let part = zeros.get(..left.min(zeros.len())).unwrap_or(&zeros);
+        file.write_all(part)?;
+        left = left.saturating_sub(part.len());
+    }
+    file.sync_all()
+}
+
+fn full_or_broken(error: fjall::Error) -> DiskError {
+    match &error {
+        fjall::Error::Io(io) if is_full(io) => DiskError::Full,
+        fjall::Error::Storage(lsm) if format!("{lsm:?}").contains("StorageFull") => DiskError::Full,
+        // A flush in the background met the full disk before we did.
+        fjall::Error::Poisoned => DiskError::Full,
+        _ => broken(error),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// The kind of error only: fjall's texts hold paths.
+fn broken(error: fjall::Error) -> DiskError {
+    DiskError::Broken(match error {
+        fjall::Error::Io(io) => io.kind().to_string(),
+        fjall::Error::Locked => "another process has the store open".into(),
+        fjall::Error::InvalidVersion(_) => "the store is of another version".into(),
+        fjall::Error::Poisoned => "an earlier write failed".into(),
+        fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable => {
+            "the store is damaged".into()
+        }
+        _ => "the store cannot be read".into(),
+    })
+}

@@ -1,0 +1,185 @@
+//! One connection: bytes between quinn and the machine, requests between the machine and the writer.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use chopmark_core::time::Timestamp;
+use chopmark_mailbox::{
+    RelayConnection,
+    relay::{Input, Output},
+};
+use chopmark_wire::relay::{GoAwayReason, MailboxId};
+use quinn::{Incoming, RecvStream, SendStream, VarInt};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    endpoint::channel_binding,
+    node::{Shared, Subscriber, now},
+    store::{
+        Writer,
+        writer::{Answered, Reply},
+    },
+};
+
+/// How long a handshake may take.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long a client may take to read what it is sent.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+/// How long the last frame may take before the connection is closed over it.
+const LAST_FRAME_TIME: Duration = Duration::from_secs(1);
+/// How much is read at once.
+const READ_BYTES: usize = 32 * 1024;
+
+/// Serves one connection from its first packet to its last.
+pub(crate) async fn serve(shared: Arc<Shared>, writer: Writer, incoming: Incoming) {
+    let _open = Counted::new(&shared, |shared| &shared.open);
+    let opened = {
+        let _opening = Counted::new(&shared, |shared| &shared.opening);
+        timeout(HANDSHAKE_TIME, open(&shared, incoming)).await
+    };
+    let Ok(Some((connection, machine, sink, source))) = opened else { return };
+    let (answers_to, answers) = unbounded_channel();
+    let mut task = Task {
+        shared: Arc::clone(&shared),
+        writer,
+        machine,
+        sink,
+        source,
+        answers_to,
+        answers,
+        subscriber: Arc::default(),
+        mailbox: None,
+    };
+    let reason = task.run().await;
+    if let Some(mailbox) = &task.mailbox {
+        shared.subscribers.leave(mailbox, &task.subscriber);
+    }
+    if let Some(reason) = reason {
+        // The last frame says why; the code says it again to who lost that frame.
+        let _ = task.sink.finish();
+        let _ = timeout(LAST_FRAME_TIME, task.sink.stopped()).await;
+        connection.close(VarInt::from_u32(reason.close_code()), b"");
+    }
+}
+
+async fn open(
+    shared: &Shared,
+    incoming: Incoming,
+) -> Option<(quinn::Connection, RelayConnection, SendStream, RecvStream)> {
+    let connection = incoming.accept().ok()?.await.ok()?;
+    let binding = channel_binding(&connection)?;
+    let machine = RelayConnection::new(Arc::clone(&shared.identity), binding, now());
+    // SPEC §6.1: the relay opens the control stream, because it speaks first.
+    let (sink, source) = connection.open_bi().await.ok()?;
+    Some((connection, machine, sink, source))
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    writer: Writer,
+    machine: RelayConnection,
+    sink: SendStream,
+    source: RecvStream,
+    answers_to: UnboundedSender<Answered>,
+    /// Bounded by what the machine lets be under way.
+    answers: UnboundedReceiver<Answered>,
+    subscriber: Arc<Subscriber>,
+    mailbox: Option<MailboxId>,
+}
+
+impl Task {
+    /// Until the connection ends; with a reason, if it is we who end it.
+    async fn run(&mut self) -> Option<GoAwayReason> {
+        let mut draining = self.shared.draining.subscribe();
+        let mut drained = false;
+        loop {
+            if let Some(reason) = self.drain_outputs().await? {
+                return Some(reason);
+            }
+            let wake = until(self.machine.wake_at());
+            tokio::select! {
+                chunk = self.source.read_chunk(READ_BYTES, true), if self.machine.wants_bytes() => {
+                    // An end or an error: the client is gone.
+                    let chunk = chunk.ok().flatten()?;
+                    self.machine.handle(now(), Input::Bytes(&chunk.bytes));
+                }
+                Some((ticket, answer)) = self.answers.recv() => {
+                    let input = match answer {
+                        Some(answer) => Input::Answered { ticket, answer },
+                        None => Input::Failed,
+                    };
+                    self.machine.handle(now(), input);
+                }
+                () = self.subscriber.wake.notified() => {
+                    let input = match self.subscriber.take_end() {
+                        Some(reason) => Input::Ended(reason),
+                        None => Input::Arrived,
+                    };
+                    self.machine.handle(now(), input);
+                }
+                _ = draining.wait_for(|draining| *draining), if !drained => {
+                    drained = true;
+                    self.machine.handle(now(), Input::Drain);
+                }
+                () = sleep(wake) => self.machine.handle(now(), Input::Tick),
+            }
+        }
+    }
+
+    /// Does everything that the machine wants done. `None` is a client that is gone or does not read.
+    async fn drain_outputs(&mut self) -> Option<Option<GoAwayReason>> {
+        let mut bytes: Vec<Bytes> = Vec::new();
+        let mut close = None;
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Send(frame) => bytes.push(frame),
+                Output::Store { ticket, request } => {
+                    self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket));
+                }
+                Output::Subscribed(mailbox) => {
+                    self.mailbox = Some(mailbox);
+                    self.shared.subscribers.subscribe(mailbox, &self.subscriber);
+                }
+                Output::Deleted(mailbox) => self.shared.subscribers.deleted(&mailbox),
+                Output::Close(reason) => close = Some(reason),
+                _ => {}
+            }
+        }
+        if !bytes.is_empty() {
+            timeout(WRITE_TIME, self.sink.write_all_chunks(&mut bytes)).await.ok()?.ok()?;
+        }
+        Some(close)
+    }
+}
+
+/// How long to sleep for a machine that wants to be woken then.
+fn until(wake: Option<Timestamp>) -> Duration {
+    const FOREVER: Duration = Duration::from_secs(3600);
+    // A clock that jumped makes this short or long, never an error; the machine looks again.
+    wake.map_or(FOREVER, |wake| wake.saturating_since(now()).min(FOREVER))
+}
+
+/// Counts one up while it lives.
+struct Counted {
+    shared: Arc<Shared>,
+    which: fn(&Shared) -> &std::sync::atomic::AtomicUsize,
+}
+
+impl Counted {
+    fn new(shared: &Arc<Shared>, which: fn(&Shared) -> &std::sync::atomic::AtomicUsize) -> Self {
+        which(shared).fetch_add(1, Ordering::AcqRel);
+        Self { shared: Arc::clone(shared), which }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.which)(&self.shared).fetch_sub(1, Ordering::AcqRel);
+    }
+}
