@@ -156,6 +156,15 @@ labels! {
     LEDGER_HEAD = "chopmark/1 ledger head";
     /// Hash: a message id, from conversation, sender and the content as received (SPEC §7.2).
     MESSAGE_ID = "chopmark/1 message id";
+
+    /// Hash: the conversation of two accounts (SPEC §7.2).
+    CONVERSATION = "chopmark/1 conversation";
+    /// KDF: the key that wraps a store's key, from a passphrase or a key file (SPEC §9.1).
+    STORE_WRAP = "chopmark/1 store wrap";
+    /// KDF and AEAD: the rows of a store (SPEC §9.2).
+    STORE_ROW = "chopmark/1 store row";
+    /// KDF and MAC: the hidden names of a store's rows (SPEC §9.2).
+    STORE_NAME = "chopmark/1 store name";
 }
 
 #[cfg(test)]

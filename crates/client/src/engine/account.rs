@@ -1,0 +1,140 @@
+//! The account of a home: who we are, where our mailbox is, which issuers we use.
+
+use chopmark_core::identity::{
+    AccountId, DeviceId, DeviceKeys, Purpose, RootKeys, Seed, SignedManifest,
+};
+use chopmark_core::signature::SigningKey;
+use chopmark_wire::payload::ManifestMark;
+use chopmark_wire::payment::{IssuerUrl, Unit};
+use serde::{Deserialize, Serialize};
+
+use super::blob::Blob;
+use super::turn::Turn;
+use crate::error::Error;
+use crate::store::Kind;
+
+/// What a new home starts with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub(crate) relay: String,
+    pub(crate) issuers: Vec<(String, String, u8)>,
+    pub(crate) merchant: bool,
+}
+
+impl Setup {
+    /// A mailbox at this relay, given as `chop-relay:host:port#hash`.
+    pub fn new(relay: impl Into<String>) -> Self {
+        Self { relay: relay.into(), issuers: Vec::new(), merchant: false }
+    }
+
+    /// Accept coins of this issuer, given by its URL, in the unit `unit`, whose minor unit is `10^-exponent` of it. No
+    /// other issuer is ever called.
+    #[must_use]
+    pub fn issuer(mut self, url: impl Into<String>, unit: &str, exponent: u8) -> Self {
+        let url = url.into().trim_end_matches('/').to_owned();
+        self.issuers.push((url, unit.to_owned(), exponent));
+        self
+    }
+
+    /// Claim what comes in at once, instead of after a random wait that hides which payment a claim belongs to.
+    #[must_use]
+    pub fn merchant(mut self, merchant: bool) -> Self {
+        self.merchant = merchant;
+        self
+    }
+}
+
+impl Setup {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.relay
+            .parse::<chopmark_wire::address::RelayAddress>()
+            .map_err(|_| Error::RelayAddress)?;
+        for (url, code, exponent) in &self.issuers {
+            IssuerUrl::parse(url).map_err(|_| Error::Issuer)?;
+            Unit::new(code, *exponent).map_err(|_| Error::Issuer)?;
+        }
+        Ok(())
+    }
+}
+
+/// The account record. The root keys are not in it: they come from the 24 words, signed the manifest, and are gone.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Account {
+    id: Blob,
+    pub(crate) manifest: Blob,
+    /// Recovery epoch, version and short hash of the manifest.
+    mark: (u32, u32, Blob),
+    device: Blob,
+    owner: Blob,
+    pub(crate) relay: String,
+    /// URL, unit and exponent.
+    pub(crate) issuers: Vec<(String, String, u8)>,
+    pub(crate) merchant: bool,
+    pub(crate) wallet_epoch: u32,
+    pub(crate) wallet: Blob,
+    pub(crate) payee_lock: Blob,
+    pub(crate) refund: Blob,
+}
+
+/// The only device of an account, in this version.
+pub(crate) const DEVICE: DeviceId = DeviceId(1);
+
+impl Account {
+    /// Our manifest, verified anew.
+    pub(crate) fn signed_manifest(&self) -> Result<SignedManifest, Error> {
+        SignedManifest::verify(&self.manifest).map_err(|_| Error::Internal("own manifest"))
+    }
+
+    pub(crate) fn id(&self) -> Result<AccountId, Error> {
+        self.id.array().map(AccountId::from_bytes).ok_or(Error::Internal("own account id"))
+    }
+
+    pub(crate) fn mark(&self) -> Result<ManifestMark, Error> {
+        let (recovery_epoch, version, hash) = &self.mark;
+        let hash = hash.array().ok_or(Error::Internal("own manifest's hash"))?;
+        Ok(ManifestMark { recovery_epoch: *recovery_epoch, version: *version, hash })
+    }
+
+    pub(crate) fn device_keys(&self) -> Result<DeviceKeys, Error> {
+        DeviceKeys::import(&self.device).map_err(|_| Error::Internal("own device keys"))
+    }
+
+    /// The key that owns the mailbox: random, and nothing to do with the account.
+    pub(crate) fn owner_key(&self) -> Result<SigningKey, Error> {
+        let secret = chopmark_core::secret::Secret::from_slice(&self.owner)
+            .ok_or(Error::Internal("mailbox key"))?;
+        Ok(SigningKey::from_secret(&secret))
+    }
+}
+
+impl Turn<'_, '_> {
+    /// Makes the account of a new home from its seed.
+    pub(crate) fn create_account(&mut self, seed: &Seed, setup: &Setup) -> Result<(), Error> {
+        setup.check()?;
+        let device = DeviceKeys::generate(self.rng)?;
+        let root = RootKeys::from_seed(seed);
+        let next = RootKeys::from_seed(&seed.next()).public().commitment();
+        let manifest = SignedManifest::create(&root, next, vec![device.entry(DEVICE)])
+            .map_err(|_| Error::Internal("signing the manifest"))?;
+        let owner = SigningKey::generate(self.rng)?;
+        let wallet_epoch = 0;
+        let derive = |purpose| Blob::new(seed.derive(purpose).expose());
+        let number = manifest.number();
+        let account = Account {
+            id: Blob::new(manifest.account().as_bytes()),
+            mark: (number.recovery_epoch, number.version, Blob::new(&manifest.short_hash())),
+            manifest: Blob::new(manifest.as_bytes()),
+            device: Blob::new(&device.export()),
+            owner: Blob::new(owner.to_secret().expose()),
+            relay: setup.relay.clone(),
+            issuers: setup.issuers.clone(),
+            merchant: setup.merchant,
+            wallet_epoch,
+            wallet: derive(Purpose::Wallet { epoch: wallet_epoch }),
+            payee_lock: derive(Purpose::PayeeLock),
+            refund: derive(Purpose::Refund),
+        };
+        self.tx.put(Kind::Account, b"", &account)?;
+        self.rotate_prekeys()
+    }
+}

@@ -1,0 +1,186 @@
+//! What the own relay delivers: opened, applied and counted in one turn, acknowledged after it.
+
+use chopmark_core::handshake::InitId;
+use chopmark_wire::relay::Deliver;
+use serde::{Deserialize, Serialize};
+
+use super::blob::Blob;
+use super::contact::{Contact, Stage};
+use super::knock::{Rejected, peek};
+use super::link::{Holder, Link};
+use super::turn::Turn;
+use crate::error::Error;
+use crate::event::What;
+use crate::store::{Kind, Log};
+
+/// Where we are in our own mailbox.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Mailbox {
+    /// The life of the relay's store, as last seen.
+    epoch: Option<[u8; 16]>,
+    /// Everything up to this number is done.
+    seq: u64,
+    /// How many deliveries nobody could make anything of.
+    skipped: u64,
+}
+
+impl Turn<'_, '_> {
+    /// Our relay, the key that owns our mailbox there, and how far we are in it.
+    pub(crate) fn mailbox_address(
+        &self,
+    ) -> Result<(String, chopmark_core::signature::SigningKey, u64), Error> {
+        let account = self.account()?;
+        let mailbox = self.mailbox()?;
+        Ok((account.relay.clone(), account.owner_key()?, mailbox.seq))
+    }
+
+    /// The subscription stands. `true`: the relay's store has another life than the one we knew, so everything is asked
+    /// for from the beginning and told again (SPEC §6.7 `[new-epoch-starts-over]`).
+    pub(crate) fn subscribed(&mut self, epoch: [u8; 16], head: u64) -> Result<bool, Error> {
+        let mut mailbox = self.mailbox()?;
+        let known = mailbox.epoch.is_none_or(|known| known == epoch);
+        if known && head >= mailbox.seq {
+            mailbox.epoch = Some(epoch);
+            self.tx.put(Kind::Mailbox, b"", &mailbox)?;
+            return Ok(false);
+        }
+        mailbox.epoch = Some(epoch);
+        mailbox.seq = 0;
+        self.tx.put(Kind::Mailbox, b"", &mailbox)?;
+        for (handle, link) in self.tx.every::<Link>(Kind::Link)? {
+            if let Ok(handle) = <[u8; 8]>::try_from(handle.as_slice()) {
+                self.publish_link(&handle, &link)?;
+            }
+        }
+        for (_, contact) in self.tx.every::<Contact>(Kind::Contact)? {
+            let Some(grant) = contact.grant else { continue };
+            if let (Some(capability), Some(handle)) =
+                (grant.capability.array(), grant.handle.array())
+            {
+                self.owe(&super::duty::Duty::grant(&capability, &handle, false))?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes one delivery in. When this turn is committed the relay may forget it.
+    pub(crate) fn deliver(&mut self, delivery: &Deliver) -> Result<(), Error> {
+        let mut mailbox = self.mailbox()?;
+        if delivery.seq <= mailbox.seq {
+            return Ok(());
+        }
+        let handle = delivery.handle.0;
+        match self.route(&handle, &delivery.envelope) {
+            Ok(()) => {}
+            Err(Rejected::Hold) => {
+                self.tx.append(Log::HeldKnocks, &handle, &delivery.envelope)?;
+            }
+            // SPEC §9.3 [poison-is-skipped]: what cannot be opened is counted and does not block what comes after.
+            Err(Rejected::Drop(why)) => {
+                tracing::debug!(why, "a delivery was skipped");
+                mailbox.skipped = mailbox.skipped.saturating_add(1);
+            }
+            Err(Rejected::Warn(text)) => {
+                self.emit(What::Warning { contact: None, text: text.to_owned() })?;
+            }
+            Err(Rejected::Failed(error)) => return Err(error),
+        }
+        mailbox.seq = delivery.seq;
+        Ok(self.tx.put(Kind::Mailbox, b"", &mailbox)?)
+    }
+
+    fn route(&mut self, handle: &[u8; 8], envelope: &[u8]) -> Result<(), Rejected> {
+        let holder: Holder =
+            self.tx.find(Kind::Handle, handle)?.ok_or(Rejected::Drop("an unknown handle"))?;
+        let first = peek(envelope);
+        if let Some(first) = &first {
+            // SPEC §4.5 [replay-map]: a handshake seen before belongs to its session, and to nothing else.
+            let seen: Option<Blob> = self.tx.find(Kind::Init, first.id.as_bytes())?;
+            if let Some(contact) = seen.and_then(|contact| contact.array()) {
+                return self.known_handshake(&contact, first.id, envelope);
+            }
+        }
+        match (holder, &first) {
+            (Holder::Contact(contact), None) => {
+                let contact = contact.array().ok_or(Error::Internal("a holder"))?;
+                self.arrived(&contact, envelope)
+            }
+            (Holder::Contact(contact), Some(first)) => {
+                let contact = contact.array().ok_or(Error::Internal("a holder"))?;
+                self.begun_again(&contact, envelope, first)
+            }
+            (Holder::Link, Some(first)) => {
+                self.knocked(handle, envelope, first)?;
+                self.retry_held(handle)
+            }
+            (Holder::Link, None) => self.by_link_without_handshake(envelope),
+        }
+    }
+
+    fn known_handshake(
+        &mut self,
+        contact: &[u8; 32],
+        init: InitId,
+        envelope: &[u8],
+    ) -> Result<(), Rejected> {
+        if self.knows_handshake(contact, init)? {
+            self.arrived(contact, envelope)
+        } else {
+            Err(Rejected::Drop("a replay of a first message"))
+        }
+    }
+
+    /// A message on one of a contact's sessions.
+    pub(crate) fn arrived(&mut self, contact: &[u8; 32], envelope: &[u8]) -> Result<(), Rejected> {
+        let stage = Contact::load(self.tx, contact)?.map(|contact| contact.stage);
+        if stage.is_none_or(|stage| stage == Stage::Rejected) {
+            return Err(Rejected::Drop("nobody we listen to"));
+        }
+        let arrived = self.open(contact, envelope)?;
+        if let Some(mut record) = Contact::load(self.tx, contact)?
+            && record.unanswered > 0
+        {
+            record.unanswered = 0;
+            record.save(self.tx, contact)?;
+        }
+        if arrived.moved {
+            self.seal_again(contact)?;
+        }
+        self.take_payload(contact, &arrived.payload)?;
+        if Contact::load(self.tx, contact)?.is_some_and(|c| c.stage == Stage::Accepted) {
+            self.nudge_sessions(contact)?;
+        }
+        Ok(())
+    }
+
+    /// A message that came by a link and carries no handshake: its writer wrote by the link after we answered, and has not
+    /// seen the answer yet. Whose it is only the sessions tell.
+    fn by_link_without_handshake(&mut self, envelope: &[u8]) -> Result<(), Rejected> {
+        for (id, _) in self.tx.every::<Contact>(Kind::Contact)? {
+            let Ok(id) = <[u8; 32]>::try_from(id.as_slice()) else { continue };
+            match self.arrived(&id, envelope) {
+                Err(Rejected::Drop(_)) => {}
+                other => return other,
+            }
+        }
+        Err(Rejected::Drop("an envelope that no session opens"))
+    }
+
+    fn retry_held(&mut self, handle: &[u8; 8]) -> Result<(), Rejected> {
+        for row in self.tx.rows_after(Log::HeldKnocks, Some(handle), 0, 64)? {
+            self.tx.remove(Log::HeldKnocks, row.seq)?;
+            match self.route(handle, &row.value) {
+                Err(Rejected::Failed(error)) => return Err(Rejected::Failed(error)),
+                Err(Rejected::Hold) => {
+                    self.tx.append(Log::HeldKnocks, handle, &row.value)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn mailbox(&self) -> Result<Mailbox, Error> {
+        Ok(self.tx.find(Kind::Mailbox, b"")?.unwrap_or_default())
+    }
+}

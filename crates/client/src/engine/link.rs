@@ -1,0 +1,97 @@
+//! Contact links of our own. SPEC §2.7, §6.9.
+
+use chopmark_core::link::LinkSecret;
+use chopmark_core::prekey::ONE_TIME_PREKEYS;
+use chopmark_wire::address::RelayAddress;
+use chopmark_wire::link::{ContactLink, LinkUse};
+use serde::{Deserialize, Serialize};
+
+use super::blob::Blob;
+use super::duty::{Duty, PublishDuty, hash_of};
+use super::turn::Turn;
+use crate::error::Error;
+use crate::store::Kind;
+
+/// One link, under the handle of its knock capability.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Link {
+    pub(crate) secret: Blob,
+    pub(crate) reusable: bool,
+    pub(crate) made_ms: u64,
+    /// How many people knocked by it.
+    pub(crate) knocks: u32,
+}
+
+impl Link {
+    pub(crate) fn secret(&self) -> Result<LinkSecret, Error> {
+        let bytes = self.secret.array().ok_or(Error::Internal("a link's secret"))?;
+        Ok(LinkSecret::from_bytes(&bytes))
+    }
+}
+
+/// To whom a handle belongs.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Holder {
+    Link,
+    Contact(Blob),
+}
+
+impl Turn<'_, '_> {
+    /// Makes a link and owes the relay its knock capability and bundle.
+    pub(crate) fn make_link(&mut self, uses: LinkUse) -> Result<ContactLink, Error> {
+        let secret = LinkSecret::generate(self.rng)?;
+        let handle: [u8; 8] = self.draw()?;
+        let link = Link {
+            secret: Blob::new(secret.expose()),
+            reusable: uses == LinkUse::Reusable,
+            made_ms: self.now.as_millis(),
+            knocks: 0,
+        };
+        self.tx.put(Kind::Link, &handle, &link)?;
+        self.tx.put(Kind::Handle, &handle, &Holder::Link)?;
+        self.publish_link(&handle, &link)?;
+        self.text_of(&link)
+    }
+
+    /// Owes the relay everything that a link needs there.
+    pub(crate) fn publish_link(&mut self, handle: &[u8; 8], link: &Link) -> Result<(), Error> {
+        let secret = link.secret()?;
+        let knock = *secret.knock_capability().expose();
+        let offer = self.offer(&secret, if link.reusable { ONE_TIME_PREKEYS } else { 1 })?;
+        self.owe(&Duty::grant(&knock, handle, true))?;
+        self.owe(&Duty::Publish(PublishDuty {
+            knock: hash_of(&knock),
+            one_time_link: !link.reusable,
+            bundle: Blob::new(&offer.bundle),
+            one_time: offer.one_time.iter().map(|blob| Blob::new(blob)).collect(),
+        }))
+    }
+
+    /// Ends a link: whoever holds it can neither fetch nor knock any more. Contacts made by it stay.
+    pub(crate) fn revoke_link(&mut self, text: &ContactLink) -> Result<(), Error> {
+        let found = self.tx.every::<Link>(Kind::Link)?.into_iter();
+        let found = found.into_iter().find(|(_, link)| *link.secret == text.expose_secret()[..]);
+        let (handle, link) = found.ok_or(Error::NoSuchLink)?;
+        self.end_link(&handle, &link)
+    }
+
+    pub(crate) fn end_link(&mut self, handle: &[u8], link: &Link) -> Result<(), Error> {
+        self.owe(&Duty::revoke(link.secret()?.knock_capability().expose()))?;
+        self.tx.drop_record(Kind::Link, handle)?;
+        Ok(self.tx.drop_record(Kind::Handle, handle)?)
+    }
+
+    /// The links that still work.
+    pub(crate) fn links(&self) -> Result<Vec<ContactLink>, Error> {
+        let mut links = self.tx.every::<Link>(Kind::Link)?;
+        links.sort_by_key(|(_, link)| link.made_ms);
+        links.iter().map(|(_, link)| self.text_of(link)).collect()
+    }
+
+    fn text_of(&self, link: &Link) -> Result<ContactLink, Error> {
+        let account = self.account()?;
+        let relay: RelayAddress = account.relay.parse().map_err(|_| Error::RelayAddress)?;
+        let uses = if link.reusable { LinkUse::Reusable } else { LinkUse::OneTime };
+        Ok(ContactLink::new(uses, *account.id()?.as_bytes(), relay, *link.secret()?.expose()))
+    }
+}

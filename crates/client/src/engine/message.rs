@@ -1,0 +1,179 @@
+//! Contents: how one is made and queued, and what happens when one arrives. SPEC §7.
+
+use bytes::Bytes;
+use chopmark_core::identity::AccountId;
+use chopmark_pay::Reference;
+use chopmark_wire::content::{Body, Content, Fallback};
+use chopmark_wire::payload::Payload;
+
+use super::contact::{Contact, Stage};
+use super::outbox::Item;
+use super::turn::Turn;
+use crate::error::Error;
+use crate::event::{Direction, Message, MessageId, Progress, What};
+use crate::store::{Kind, Log};
+
+impl Turn<'_, '_> {
+    /// Writes a text to someone: history, ratchet and outbox in one.
+    pub(crate) fn send_text(&mut self, to: &[u8; 32], text: &str) -> Result<MessageId, Error> {
+        if text.is_empty() || text.len() > chopmark_wire::limits::TEXT_MAX {
+            return Err(Error::Text(chopmark_wire::limits::TEXT_MAX));
+        }
+        match Contact::load(self.tx, to)?.ok_or(Error::NoSuchContact)?.stage {
+            Stage::Accepted | Stage::Knocked | Stage::Fetching => {}
+            Stage::Waiting => return Err(Error::Stage("accept this contact before you answer")),
+            Stage::Rejected => return Err(Error::Stage("this contact was rejected")),
+        }
+        self.send_body(to, Body::Text(text.to_owned()), text)
+    }
+
+    /// Queues a body; a `text` that is not empty stands in the history.
+    pub(crate) fn send_body(
+        &mut self,
+        to: &[u8; 32],
+        body: Body,
+        text: &str,
+    ) -> Result<MessageId, Error> {
+        let (raw, id) = self.content(to, body)?;
+        let message = if text.is_empty() {
+            None
+        } else {
+            let message = Message {
+                id,
+                direction: Direction::Sent,
+                sent_at_ms: self.now.as_millis(),
+                text: text.to_owned(),
+                progress: Progress::Waiting,
+            };
+            Some(self.tx.push(Log::Messages, to, &message)?)
+        };
+        self.queue(to, &raw, id, message, None)?;
+        Ok(id)
+    }
+
+    /// Queues a message about money; its way is reported to the wallet.
+    pub(crate) fn send_money(
+        &mut self,
+        to: &[u8; 32],
+        body: Body,
+        reference: Reference,
+    ) -> Result<(), Error> {
+        let (raw, id) = self.content(to, body)?;
+        self.queue(to, &raw, id, None, Some(reference))
+    }
+
+    fn content(&mut self, to: &[u8; 32], body: Body) -> Result<(Bytes, MessageId), Error> {
+        let content = Content {
+            salt: self.draw()?,
+            sent_at: self.now,
+            fallback: Fallback::default(),
+            reply_to: None,
+            thread_root: None,
+            expiry: None,
+            extensions: Vec::new(),
+            body,
+        };
+        let raw = content.encode().map_err(|_| Error::Internal("a content that nobody takes"))?;
+        let own = self.account()?.id()?;
+        Ok((raw.clone(), message_id(&own, to, own.as_bytes(), &raw)))
+    }
+
+    /// A payload that a session opened: what it says of the sender, and its content.
+    pub(crate) fn take_payload(&mut self, from: &[u8; 32], payload: &Payload) -> Result<(), Error> {
+        let Some(raw) = &payload.content else { return Ok(()) };
+        let Ok(content) = Content::decode(raw) else {
+            // SPEC §7.4 [poison-is-skipped]: authentic and unreadable; the next message must not wait for it.
+            return self.emit(What::Warning {
+                contact: Some((*from).into()),
+                text: "a message could not be read and was skipped".to_owned(),
+            });
+        };
+        let own = self.account()?.id()?;
+        let id = message_id(&own, from, from, raw);
+        // SPEC §9.3 [shown-once]: sealed again on another session, it is the same message.
+        if self.tx.load(Kind::Shown as u8, id.as_bytes())?.is_some() {
+            return Ok(());
+        }
+        self.tx.store(Kind::Shown as u8, id.as_bytes(), &[])?;
+        match &content.body {
+            Body::Introduction(introduction) => self.introduced(from, introduction),
+            Body::Text(text) => self.show(from, id, content.sent_at.as_millis(), text),
+            Body::PaymentRequest(_)
+            | Body::Payment(_)
+            | Body::PaymentReceipt(_)
+            | Body::PaymentDecline(_)
+            | Body::PaymentCancel(_) => self.take_or_hold_money(from, raw, &content.body),
+            // SPEC §7.4: what this version does not act on is shown by its fallback text.
+            _ if content.fallback.text.is_empty() => Ok(()),
+            _ => self.show(from, id, content.sent_at.as_millis(), &content.fallback.text),
+        }
+    }
+
+    /// SPEC §8.7 [strangers-wait]: no issuer hears of a payment before its payer is accepted.
+    fn take_or_hold_money(
+        &mut self,
+        from: &[u8; 32],
+        raw: &Bytes,
+        body: &Body,
+    ) -> Result<(), Error> {
+        let stage = Contact::load(self.tx, from)?.map(|contact| contact.stage);
+        if stage == Some(Stage::Accepted) {
+            return self.take_money(from, body);
+        }
+        self.tx.append(Log::Held, from, raw)?;
+        Ok(())
+    }
+
+    /// What waited for this contact to be accepted.
+    pub(crate) fn release_held(&mut self, from: &[u8; 32]) -> Result<(), Error> {
+        for row in self.tx.rows_after(Log::Held, Some(from), 0, 1_000)? {
+            self.tx.remove(Log::Held, row.seq)?;
+            if let Ok(content) = Content::decode(&Bytes::copy_from_slice(&row.value)) {
+                self.take_money(from, &content.body)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn show(
+        &mut self,
+        from: &[u8; 32],
+        id: MessageId,
+        sent_at_ms: u64,
+        text: &str,
+    ) -> Result<(), Error> {
+        let message = Message {
+            id,
+            direction: Direction::Received,
+            sent_at_ms,
+            text: text.to_owned(),
+            progress: Progress::Delivered,
+        };
+        self.tx.push(Log::Messages, from, &message)?;
+        self.emit(What::Message {
+            contact: (*from).into(),
+            message: id,
+            text: text.to_owned(),
+            sent_at_ms,
+        })
+    }
+
+    /// Marks how far a message of ours has come.
+    pub(crate) fn progress(&mut self, item: &Item, progress: Progress) -> Result<(), Error> {
+        let Some(seq) = item.message else { return Ok(()) };
+        let Some(row) = self.tx.row(Log::Messages, seq)? else { return Ok(()) };
+        let mut message: Message = super::record::decode(&row.value)?;
+        message.progress = progress;
+        Ok(self.tx.rewrite(Log::Messages, seq, &super::record::encode(&message)?)?)
+    }
+}
+
+/// SPEC §7.2: both sides name a message alike. A conversation of two is named by both accounts, the lower one first.
+fn message_id(own: &AccountId, peer: &[u8; 32], sender: &[u8; 32], raw: &[u8]) -> MessageId {
+    let (low, high) =
+        if own.as_bytes() <= peer { (own.as_bytes(), peer) } else { (peer, own.as_bytes()) };
+    let conversation =
+        chopmark_core::hash::sha256(chopmark_core::label::CONVERSATION, &[low, high]);
+    let id = chopmark_wire::content::MessageId::of(&conversation, sender, raw);
+    MessageId(*id.as_bytes())
+}

@@ -1,0 +1,254 @@
+//! What has to reach someone: kept until their device says that it arrived.
+//!
+//! SPEC §5.9, §9.3. A row is written in the transaction that seals it. It leaves for the relay only after that, as often
+//! as it takes, always the same bytes; the relay's `Stored` stops the sending, the peer's acknowledgement ends the row.
+
+use chopmark_core::session::{Acknowledged, Position, SessionId};
+use chopmark_pay::{Part, Reference};
+use chopmark_wire::payment::PaymentId;
+use serde::{Deserialize, Serialize};
+
+use super::blob::Blob;
+use super::contact::Contact;
+use super::turn::Turn;
+use crate::error::Error;
+use crate::event::{MessageId, Progress, What};
+use crate::store::Log;
+
+/// One content on its way to one contact.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub(crate) contact: Blob,
+    /// The content, until it is acknowledged: another session may have to seal it again.
+    pub(crate) content: Option<Blob>,
+    /// The row of the history that shows it, for what a person wrote.
+    pub(crate) message: Option<u64>,
+    pub(crate) id: MessageId,
+    /// For a message about money: the payment, and which part of it.
+    pub(crate) payment: Option<(Blob, u8)>,
+    pub(crate) stage: Stage,
+    pub(crate) tries: u32,
+    /// Not before this time: a retry, or another process that is at it.
+    pub(crate) due_ms: u64,
+}
+
+/// How far a row is.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Stage {
+    /// No session yet: their keys are being fetched.
+    Unsealed,
+    /// Sealed, not on the relay's disk yet.
+    Sealed { envelope: Blob, slot: Slot },
+    /// On the relay's disk, not acknowledged by the peer yet.
+    Stored { slot: Slot },
+}
+
+/// Which message of which session a row became; the peer's acknowledgement covers it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Slot {
+    session: Blob,
+    chain: u64,
+    n: u32,
+}
+
+impl Slot {
+    pub(crate) fn new(session: SessionId, position: Position) -> Self {
+        Self { session: super::session::name(session), chain: position.chain, n: position.n }
+    }
+
+    fn is_covered(&self, session: &Blob, acknowledged: Acknowledged) -> bool {
+        let position = Position { chain: self.chain, n: self.n };
+        self.session == *session && acknowledged.covers(position)
+    }
+}
+
+/// An envelope to deposit now.
+pub(crate) struct Due {
+    pub(crate) seq: u64,
+    pub(crate) relay: String,
+    pub(crate) capability: [u8; 32],
+    pub(crate) envelope: Vec<u8>,
+}
+
+impl Turn<'_, '_> {
+    /// Queues a content for someone, sealed at once where there is a session.
+    pub(crate) fn queue(
+        &mut self,
+        contact: &[u8; 32],
+        content: &[u8],
+        id: MessageId,
+        message: Option<u64>,
+        reference: Option<Reference>,
+    ) -> Result<(), Error> {
+        let stage = self.seal(contact, Some(content))?;
+        let payment = reference.map(|it| (Blob::new(&it.payment.0), part_number(it.part)));
+        self.put_in_outbox(contact, Some(Blob::new(content)), id, message, payment, stage)
+    }
+
+    /// Queues a message without content, to bring a session on. It is not sealed again if it is lost.
+    pub(crate) fn queue_probe(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        let stage = self.seal(contact, None)?;
+        self.put_in_outbox(contact, None, MessageId([0; 32]), None, None, stage)
+    }
+
+    fn put_in_outbox(
+        &mut self,
+        contact: &[u8; 32],
+        content: Option<Blob>,
+        id: MessageId,
+        message: Option<u64>,
+        payment: Option<(Blob, u8)>,
+        stage: Stage,
+    ) -> Result<(), Error> {
+        let contact_id = Blob::new(contact);
+        let item =
+            Item { contact: contact_id, content, message, id, payment, stage, tries: 0, due_ms: 0 };
+        self.tx.push(Log::Outbox, contact, &item)?;
+        Ok(())
+    }
+
+    /// Seals what waited for a session.
+    pub(crate) fn seal_waiting(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        self.seal_rows(contact, |stage| matches!(stage, Stage::Unsealed))
+    }
+
+    /// Seals everything that is not acknowledged once more, because sending moved to another session (SPEC §5.9). The
+    /// message id is of the content, so that who gets both shows one.
+    pub(crate) fn seal_again(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        self.seal_rows(contact, |_| true)
+    }
+
+    fn seal_rows(
+        &mut self,
+        contact: &[u8; 32],
+        which: impl Fn(&Stage) -> bool,
+    ) -> Result<(), Error> {
+        for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
+            if !which(&item.stage) {
+                continue;
+            }
+            let Some(content) = &item.content else {
+                self.tx.remove(Log::Outbox, seq)?;
+                continue;
+            };
+            item.stage = self.seal(contact, Some(content))?;
+            item.due_ms = 0;
+            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+        }
+        Ok(())
+    }
+
+    /// The envelopes to deposit now, at most `limit`. Each is this process's own for a while: another one that works on
+    /// the same home leaves it alone until then, and takes it over if we die.
+    pub(crate) fn due(&mut self, limit: usize) -> Result<Vec<Due>, Error> {
+        let now = self.now.as_millis();
+        let mut due = Vec::new();
+        for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, None, 0, ALL)? {
+            if due.len() >= limit {
+                break;
+            }
+            let Stage::Sealed { envelope, .. } = &item.stage else { continue };
+            // A clock that was far ahead when the row was written must not hold it back for long.
+            if item.due_ms > now && item.due_ms <= now.saturating_add(LONGEST_WAIT_MS) {
+                continue;
+            }
+            let Some(contact) = item.contact.array::<32>() else { continue };
+            let Some(to) = Contact::load(self.tx, &contact)?.and_then(|c| c.reach.first().cloned())
+            else {
+                continue;
+            };
+            let Some(capability) = to.capability.array() else { continue };
+            due.push(Due { seq, relay: to.relay, capability, envelope: envelope.to_vec() });
+            item.due_ms = now.saturating_add(LEASE_MS);
+            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+        }
+        Ok(due)
+    }
+
+    /// The relay has it on disk: the bytes are not sent again unless the relay lost them.
+    pub(crate) fn stored(&mut self, seq: u64) -> Result<(), Error> {
+        let Some(mut item) = self.item(seq)? else { return Ok(()) };
+        if item.content.is_none() {
+            return Ok(self.tx.remove(Log::Outbox, seq)?);
+        }
+        if let Stage::Sealed { slot, .. } = &item.stage {
+            item.stage = Stage::Stored { slot: slot.clone() };
+            self.progress(&item, Progress::Stored)?;
+            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+        }
+        Ok(())
+    }
+
+    /// The relay did not take it, or did not answer: it is tried again later, less and less often.
+    pub(crate) fn not_stored(&mut self, seq: u64, retry_after_hours: u32) -> Result<(), Error> {
+        let Some(mut item) = self.item(seq)? else { return Ok(()) };
+        item.tries = item.tries.saturating_add(1);
+        let asked = u64::from(retry_after_hours).saturating_mul(3_600_000);
+        item.due_ms = self.now.as_millis().saturating_add(asked.max(pause_ms(item.tries)));
+        self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+        Ok(())
+    }
+
+    /// Their device says what it has: those rows are done.
+    pub(crate) fn acknowledged(
+        &mut self,
+        contact: &[u8; 32],
+        session: SessionId,
+        acknowledged: Acknowledged,
+    ) -> Result<(), Error> {
+        let session = super::session::name(session);
+        for (seq, item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
+            let slot = match &item.stage {
+                Stage::Sealed { slot, .. } | Stage::Stored { slot } => slot,
+                Stage::Unsealed => continue,
+            };
+            if !slot.is_covered(&session, acknowledged) {
+                continue;
+            }
+            self.tx.remove(Log::Outbox, seq)?;
+            if item.message.is_some() {
+                self.progress(&item, Progress::Delivered)?;
+                self.emit(What::Delivered { contact: (*contact).into(), message: item.id })?;
+            }
+            if let Some((payment, part)) = &item.payment
+                && let (Some(payment), Some(part)) = (payment.array(), part_of(*part))
+            {
+                self.money_delivered(Reference { payment: PaymentId(payment), part })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows no relay has taken yet.
+    pub(crate) fn waiting(&self) -> Result<usize, Error> {
+        let items = self.tx.list::<Item>(Log::Outbox, None, 0, ALL)?;
+        Ok(items.iter().filter(|(_, item)| !matches!(item.stage, Stage::Stored { .. })).count())
+    }
+
+    fn item(&self, seq: u64) -> Result<Option<Item>, Error> {
+        let row = self.tx.row(Log::Outbox, seq)?;
+        Ok(row.map(|row| super::record::decode(&row.value)).transpose()?)
+    }
+}
+
+fn part_number(part: Part) -> u8 {
+    match part {
+        Part::Payment => 0,
+        Part::Accepted => 1,
+        Part::Settled => 2,
+        Part::Decline => 3,
+    }
+}
+
+fn part_of(number: u8) -> Option<Part> {
+    [Part::Payment, Part::Accepted, Part::Settled, Part::Decline].get(usize::from(number)).copied()
+}
+
+/// Half a second, doubled with each try, at most five minutes.
+pub(crate) fn pause_ms(tries: u32) -> u64 {
+    500u64.saturating_mul(1 << tries.min(12)).min(300_000)
+}
+
+const ALL: u32 = 100_000;
+const LEASE_MS: u64 = 15_000;
+const LONGEST_WAIT_MS: u64 = 24 * 3_600_000;
