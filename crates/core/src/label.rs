@@ -120,6 +120,8 @@ labels! {
     PAYMENT_ID = "chopmark/1 payment id";
     /// Signature: a receipt, by one of the payee's devices (SPEC §8.8).
     PAYMENT_RECEIPT = "chopmark/1 payment receipt";
+    /// Hash: a token that was handed in, from its coins (SPEC §8.5).
+    PAYMENT_TOKEN = "chopmark/1 token id";
     /// KDF: the payee's key of one request (SPEC §8.3).
     LOCK_KEY = "chopmark/1 request lock key";
     /// KDF: the nonce of a locked output (SPEC §8.5).

@@ -9,12 +9,16 @@
 
 pub mod verify;
 
+mod coin;
+mod derive;
 mod effect;
-#[allow(dead_code, reason = "the wallet lands next")]
 mod hash;
 mod hex;
 mod incoming;
 mod job;
+mod keyset;
+mod lock;
+mod nut;
 mod outgoing;
 mod pay;
 mod receipt;

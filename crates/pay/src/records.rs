@@ -93,10 +93,8 @@ pub enum RecordsError {
     Damaged,
 }
 
-#[allow(dead_code, reason = "the wallet lands next")]
 const VERSION: u8 = 1;
 
-#[allow(dead_code, reason = "the wallet lands next")]
 pub(crate) fn get<T: DeserializeOwned>(
     records: &(impl Records + ?Sized),
     kind: Kind,
@@ -106,7 +104,6 @@ pub(crate) fn get<T: DeserializeOwned>(
     decode(value).map(Some)
 }
 
-#[allow(dead_code, reason = "the wallet lands next")]
 pub(crate) fn all<T: DeserializeOwned>(
     records: &(impl Records + ?Sized),
     kind: Kind,
@@ -116,7 +113,6 @@ pub(crate) fn all<T: DeserializeOwned>(
     found.into_iter().map(|(key, value)| Ok((key, decode(value)?))).collect()
 }
 
-#[allow(dead_code, reason = "the wallet lands next")]
 pub(crate) fn put<T: Serialize>(
     records: &mut (impl Records + ?Sized),
     kind: Kind,
@@ -128,7 +124,6 @@ pub(crate) fn put<T: Serialize>(
     records.store(kind, key, &bytes)
 }
 
-#[allow(dead_code, reason = "the wallet lands next")]
 fn decode<T: DeserializeOwned>(value: Vec<u8>) -> Result<T, RecordsError> {
     let value = Zeroizing::new(value);
     match value.split_first() {

@@ -1,19 +1,114 @@
-//! What a user sees.
-#![allow(unused_variables, reason = "the body lands next")]
-use crate::*;
-use chopmark_wire::payment::PaymentId;
+//! What a user sees of all this.
+
+use bytes::Bytes;
+use chopmark_core::time::Timestamp;
+use chopmark_wire::payment::{IssuerUrl, PaymentId, PaymentReceipt, RequestId};
+
+use crate::{
+    Balance, Direction, Outcome, Pay, PaymentView, Records, RecordsError, Refusal, State, coin,
+    incoming::Incoming,
+    outgoing::{self, Outgoing},
+    records::{self, Kind},
+    redeem::Redeem,
+};
+
 pub(crate) fn balance(pay: &Pay, records: &impl Records) -> Result<Vec<Balance>, RecordsError> {
-    Err(RecordsError::Unavailable)
+    let coins = coin::all(records)?;
+    let outgoing = records::all::<Outgoing>(records, Kind::Outgoing, &[])?;
+    let incoming = records::all::<Incoming>(records, Kind::Incoming, &[])?;
+    let redeems = records::all::<Redeem>(records, Kind::Redeem, &[])?;
+    let line = |issuer: &crate::Issuer| {
+        let of = |url: &str, unit: &str| issuer.url.as_str() == url && issuer.unit.code() == unit;
+        let mine = || coins.iter().filter(|coin| of(&coin.issuer, &coin.unit));
+        let locked = outgoing
+            .iter()
+            .map(|(_, it)| it)
+            .filter(|it| of(&it.issuer, &it.unit) && it.is_locked());
+        let claiming = incoming.iter().map(|(_, it)| it);
+        let claiming =
+            claiming.filter(|it| of(&it.issuer, &it.unit) && it.state == State::Claiming);
+        let handed_in =
+            redeems.iter().map(|(_, it)| it).filter(|it| of(&it.issuer, &it.unit) && it.pending);
+        Balance {
+            issuer: issuer.url.clone(),
+            unit: issuer.unit.clone(),
+            spendable: sum(mine().filter(|it| it.reserved.is_none()).map(|it| it.amount)),
+            reserved: sum(mine().filter(|it| it.reserved.is_some()).map(|it| it.amount)),
+            locked: sum(locked.map(|it| sum(it.proofs.iter().map(|proof| proof.amount)))),
+            incoming: sum(claiming.map(|it| it.minor).chain(handed_in.map(|it| it.amount))),
+        }
+    };
+    Ok(pay.settings.issuers.iter().map(line).collect())
 }
+
+fn sum(amounts: impl Iterator<Item = u64>) -> u64 {
+    amounts.fold(0, u64::saturating_add)
+}
+
 pub(crate) fn payments(records: &impl Records) -> Result<Vec<PaymentView>, RecordsError> {
-    Err(RecordsError::Unavailable)
+    let mut views = Vec::new();
+    for (_, payment) in records::all::<Outgoing>(records, Kind::Outgoing, &[])? {
+        views.push(of_outgoing(&payment)?);
+    }
+    for (_, payment) in records::all::<Incoming>(records, Kind::Incoming, &[])? {
+        views.push(of_incoming(&payment)?);
+    }
+    views.sort_by_key(|view| (view.at, view.id));
+    Ok(views)
 }
+
 pub(crate) fn payment(
     records: &impl Records,
     id: &PaymentId,
 ) -> Result<Option<PaymentView>, RecordsError> {
-    Err(RecordsError::Unavailable)
+    if let Some(payment) = outgoing::load(records, &id.0)? {
+        return of_outgoing(&payment).map(Some);
+    }
+    let incoming = records::get::<Incoming>(records, Kind::Incoming, &id.0)?;
+    incoming.map(|payment| of_incoming(&payment)).transpose()
 }
+
+fn of_outgoing(payment: &Outgoing) -> Result<PaymentView, RecordsError> {
+    Ok(PaymentView {
+        id: PaymentId(payment.id),
+        request: RequestId(payment.request),
+        direction: Direction::Out,
+        peer: payment.payee,
+        amount: payment.amount()?,
+        issuer: IssuerUrl::parse(&payment.issuer).map_err(|_| RecordsError::Damaged)?,
+        state: payment.state,
+        at: Timestamp(payment.at),
+        receipt: payment.receipt.clone().map(Bytes::from),
+    })
+}
+
+fn of_incoming(payment: &Incoming) -> Result<PaymentView, RecordsError> {
+    Ok(PaymentView {
+        id: PaymentId(payment.id),
+        request: RequestId(payment.request),
+        direction: Direction::In,
+        peer: payment.payer,
+        amount: payment.amount()?,
+        issuer: IssuerUrl::parse(&payment.issuer).map_err(|_| RecordsError::Damaged)?,
+        state: payment.state,
+        at: Timestamp(payment.at),
+        receipt: payment.receipt().map(Bytes::copy_from_slice),
+    })
+}
+
 pub(crate) fn outcome(records: &impl Records, id: &PaymentId) -> Result<Outcome, RecordsError> {
-    Err(RecordsError::Unavailable)
+    let Some(payment) = outgoing::load(records, &id.0)? else { return Ok(Outcome::Unknown(*id)) };
+    if let Some(bytes) = &payment.receipt
+        && let Ok(receipt) = PaymentReceipt::decode(&Bytes::copy_from_slice(bytes))
+    {
+        return Ok(Outcome::Paid(Box::new(receipt)));
+    }
+    if let Some(reason) = outgoing::reason(&payment) {
+        return Ok(Outcome::Refused(Refusal::Declined(reason)));
+    }
+    Ok(match payment.state {
+        State::Cancelled => Outcome::Refused(Refusal::Issuer),
+        State::Reclaimed => Outcome::Refused(Refusal::NotClaimed),
+        _ => Outcome::Unknown(*id),
+    })
 }
