@@ -25,6 +25,8 @@ mod receipt;
 mod records;
 mod redeem;
 mod request;
+#[cfg(test)]
+mod simulation;
 mod view;
 
 pub use effect::{
