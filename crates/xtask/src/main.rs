@@ -1,8 +1,9 @@
-//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `seeds`, `bench`.
+//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `bench`, `seeds`.
 //!
 //! Nothing that is shipped depends on this package.
 
 mod attacks;
+mod bench;
 mod codegen;
 mod seeds;
 mod shapes;
@@ -29,6 +30,14 @@ enum Chore {
     },
     /// Run the tests of every covered attack, and say how many there are.
     Attacks,
+    /// Measure an area beside a peer: `core`.
+    Bench {
+        /// What to measure.
+        area: String,
+        /// One JSON object a line instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write the seeds of the fuzz targets to fuzz/corpus/.
     Seeds,
 }
@@ -41,6 +50,7 @@ fn main() -> ExitCode {
         Chore::Codegen { check: true } => codegen::check(),
         Chore::Codegen { check: false } => codegen::write(),
         Chore::Attacks => attacks::run(),
+        Chore::Bench { area, json } => bench::run(&area, json),
         Chore::Seeds => seeds::write(),
     };
     match outcome {
