@@ -2,4 +2,5 @@
 //! them; `cargo xtask attacks` runs those that are covered and says how many are pending.
 
 mod identity;
+mod mint;
 mod wire;

@@ -207,3 +207,6 @@ pub(crate) const ALARM_FILE: &str = "alarm";
 const QUEUE: usize = 4096;
 /// Steps in one batch.
 const BATCH: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -519,3 +519,6 @@ fn sum(mut powers: impl Iterator<Item = u8>) -> Result<u64, Refusal> {
         sum.checked_add(amount).ok_or(Refusal::Amount)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -111,6 +111,12 @@ impl Log {
         Ok(Self { file, end, head })
     }
 
+    /// Puts another file in the place of the log's.
+    #[cfg(test)]
+    pub(crate) fn replace_file(&mut self, file: File) {
+        self.file = file;
+    }
+
     /// The last durable frame.
     pub(crate) fn head(&self) -> Head {
         self.head

@@ -95,6 +95,8 @@ fn on_a_disk_that_lies_about_syncing_the_ledger_is_gone() {
     assert!(!image.join("root/ledger").exists(), "the test above tests syncing");
 }
 
+// Tests [full-disk-undone]
+// Seen to fail with `books.undo()` removed from `Sequencer::commit`.
 #[test]
 fn a_full_disk_refuses_changes_nothing_and_is_survived() {
     if Command::new("prlimit").arg("--version").output().is_err() {

@@ -27,7 +27,7 @@ fn a_swap_gives_coins_that_can_be_swapped_again() {
     assert_eq!((&report["issued"], &report["outstanding"]), (&json!(1250), &json!(1250)));
 }
 
-// Tests [idempotent-replay]
+// Tests [idempotent-replay] [outputs-once]
 #[test]
 fn the_same_swap_again_gets_the_same_signatures_and_issues_nothing() {
     let folder = folder();
@@ -237,4 +237,25 @@ fn whatever_is_not_a_request_is_refused_in_words() {
     let other = json!({"amount": 1, "unit": "sat"});
     assert_eq!(node.post("/v1/mint/quote/treasury", &other).1["code"], 11013);
     node.report();
+}
+
+// Tests [issue-by-id]
+#[test]
+fn issuing_twice_under_one_id_gives_one_token_and_one_amount() {
+    let folder = folder();
+    let node = Node::start(folder.path());
+    let first = node.command(&["issue", "100.00", "--id", "payroll 7"]);
+    assert_eq!(node.command(&["issue", "100.00", "--id", "payroll 7"]), first);
+    assert_eq!(node.report()["issued"], 10_000);
+    let token: cashu::Token = first["token"].as_str().unwrap().parse().unwrap();
+    assert_eq!(token.value().unwrap().to_u64(), 10_000);
+    assert_ne!(node.command(&["issue", "100.00", "--id", "payroll 8"])["token"], first["token"]);
+    // The same id for another amount is a mistake, and refused.
+    let wrong = std::process::Command::new(super::harness::executable())
+        .args(["issue", "99.00", "--id", "payroll 7", "--data"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(!wrong.status.success() && wrong.stdout.is_empty());
+    assert_eq!(node.report()["issued"], 20_000);
 }
