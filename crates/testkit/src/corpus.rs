@@ -21,7 +21,13 @@ use chopmark_wire::{
 use rand::RngExt as _;
 use rand_chacha::ChaCha20Rng;
 
-/// The seeds of a target, by name. A target that nobody knows has none.
+use crate::{
+    party::{self, Party},
+    seed::Seed,
+};
+
+/// The seeds of a target, by name. A target that nobody knows has none. Those named `live` are made by the core and change
+/// with it.
 pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let seeds: Vec<Vec<u8>> = match target {
         "content" => contents(),
@@ -30,7 +36,20 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "link" => links(),
         _ => Vec::new(),
     };
-    seeds.into_iter().enumerate().map(|(n, seed)| (format!("seed-{n:02}"), seed)).collect()
+    let live = if target == "envelope" { live() } else { Vec::new() };
+    let named = |name: &'static str| move |(n, seed)| (format!("{name}-{n:02}"), seed);
+    let seeds = seeds.into_iter().enumerate().map(named("seed"));
+    seeds.chain(live.into_iter().enumerate().map(named("live"))).collect()
+}
+
+/// A first message, a later one, a state and a manifest.
+fn live() -> Vec<Vec<u8>> {
+    let mut rng = Seed::fixed(3).rng();
+    let (mut alice, bob, first) = party::met(&mut rng);
+    // The one envelope that the target's session opens: the same draws in the same order.
+    let genuine = party::seal(&mut alice, b"genuine", &mut rng);
+    let manifest = Party::new(&mut rng).manifest.as_bytes().to_vec();
+    vec![first, genuine, bob.export().to_vec(), manifest]
 }
 
 /// One of `seeds` with a few bytes changed, cut, doubled or taken from another.

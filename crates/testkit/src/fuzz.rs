@@ -3,7 +3,10 @@
 //! A body panics when a door breaks a promise: what it takes can be written again, what was written is taken again and
 //! means the same, and no input makes it panic itself.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
+use chopmark_core::{handshake::InitBlock, identity::SignedManifest, session::Session};
 use chopmark_wire::{
     content::{Body, Content},
     link::ContactLink,
@@ -11,6 +14,8 @@ use chopmark_wire::{
     payment::{Payment, PaymentCancel, PaymentDecline, PaymentReceipt, PaymentRequest},
     relay::{FrameReader, FromClient, FromRelay},
 };
+
+use crate::{party, seed::Seed};
 
 /// One target: its name, which is that of its corpus, and its body.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +34,36 @@ pub const TARGETS: &[Target] = &[
     Target { name: "link", body: link },
 ];
 
-/// What a sealed body held, and the content inside it.
+/// An envelope for a session, everything of the core that is read from outside, and what a sealed body held.
 pub fn envelope(data: &[u8]) {
+    sealed(data);
+    payload(data);
+}
+
+/// What the core reads: it takes what was made for it, once, and nothing else.
+fn sealed(data: &[u8]) {
+    // Two sessions, made once: to open is pure.
+    static SESSIONS: OnceLock<(Vec<u8>, Session, Vec<u8>)> = OnceLock::new();
+    let (state, session, genuine) = SESSIONS.get_or_init(|| {
+        let mut rng = Seed::fixed(3).rng();
+        let (mut alice, bob, _) = party::met(&mut rng);
+        let genuine = party::seal(&mut alice, b"genuine", &mut rng);
+        (bob.export().to_vec(), bob, genuine)
+    });
+    if session.open(data, party::NOW).is_ok() {
+        assert!(data == genuine.as_slice(), "a forgery was opened");
+    }
+    assert!(session.export().as_slice() == state.as_slice(), "opening changed the session");
+    let _ = InitBlock::peek(data);
+    if let Ok(read) = Session::import(data) {
+        assert!(read.export().as_slice() == data, "a state has two forms");
+    }
+    if let Ok(read) = SignedManifest::verify(data) {
+        assert!(read.as_bytes() == data, "a manifest has two forms");
+    }
+}
+
+fn payload(data: &[u8]) {
     let Ok(payload) = Payload::decode(&Bytes::copy_from_slice(data)) else { return };
     let again = payload.encode().expect("what was taken can be sent");
     assert_eq!(Payload::decode(&again).as_ref(), Ok(&payload), "a payload changed by being sent");

@@ -13,5 +13,6 @@
 pub mod clock;
 pub mod corpus;
 pub mod fuzz;
+pub mod party;
 pub mod seed;
 pub mod vectors;

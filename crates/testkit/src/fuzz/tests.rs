@@ -33,7 +33,8 @@ fn every_corpus_is_replayed() {
 fn every_seed_is_in_its_corpus() {
     for target in TARGETS {
         let files = corpus_of(target);
-        for (name, data) in corpus::seeds(target.name) {
+        let seeds = corpus::seeds(target.name);
+        for (name, data) in seeds.into_iter().filter(|(name, _)| !name.starts_with("live")) {
             assert!(files.iter().any(|(_, file)| *file == data), "{}/{name}", target.name);
         }
     }

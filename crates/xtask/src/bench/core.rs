@@ -3,12 +3,10 @@
 //! Ours hides headers, pads to 2 kB and mixes ML-KEM; the peer does none of that, and signs no prekeys. Targets are
 //! those of the design.
 
-use chopmark_core::{
-    handshake::Own,
-    identity::{AccountId, DeviceId, DeviceKeys, RootKeys, Seed, SignedManifest, Stamp},
-    prekey::{OneTimePrekeySecret, PrekeyId, SignedPart, SignedPrekeySecret, VerifiedBundle},
-    session::Session,
-    time::Timestamp,
+use chopmark_core::{identity::SignedManifest, prekey::VerifiedBundle, session::Session};
+use chopmark_testkit::{
+    party::{DEVICE, NOW, Party},
+    seed::Seed,
 };
 use vodozemac::olm;
 
@@ -17,7 +15,6 @@ use super::{Failed, Race, timed};
 /// Whom we are measured beside.
 pub(super) const PEER: &str = "vodozemac 0.11";
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
 /// Messages a sample.
 const BATCH: u32 = 100;
 
@@ -37,50 +34,18 @@ pub(super) fn races() -> Result<Vec<Race<'static>>, Failed> {
     ])
 }
 
-/// One device, with a bundle as it is published.
-struct Party {
-    account: AccountId,
-    keys: DeviceKeys,
-    manifest: SignedManifest,
-    signed: SignedPrekeySecret,
-    one_time: OneTimePrekeySecret,
-    signed_part: Vec<u8>,
-    one_time_part: Vec<u8>,
+fn party(number: u64) -> Party {
+    Party::new(&mut Seed::fixed(number).rng())
 }
 
-const DEVICE: DeviceId = DeviceId(1);
+fn bundle(of: &Party) -> Result<VerifiedBundle, Failed> {
+    let one_time = Some(of.one_time_part.as_slice());
+    Ok(VerifiedBundle::verify(&of.signed_part, one_time, &of.account, NOW)?)
+}
 
-impl Party {
-    fn new() -> Result<Self, Failed> {
-        let mut rng = rand::rng();
-        let seed = Seed::generate(&mut rng)?;
-        let (root, next) = (RootKeys::from_seed(&seed), RootKeys::from_seed(&seed.next()));
-        let keys = DeviceKeys::generate(&mut rng)?;
-        let next = next.public().commitment();
-        let manifest = SignedManifest::create(&root, next, vec![keys.entry(DEVICE)])?;
-        let account = *manifest.account();
-        let stamp = Stamp::create(keys.signing(), DEVICE, &manifest, NOW)?;
-        let signed = SignedPrekeySecret::generate(PrekeyId(1), NOW, &mut rng)?;
-        let one_time = OneTimePrekeySecret::generate(PrekeyId(2), &mut rng)?;
-        let prekey = signed.publish(&account, DEVICE, &keys);
-        let one_time_part = one_time.publish(&account, DEVICE, &keys).to_bytes();
-        let signed_part = SignedPart { manifest: manifest.clone(), stamp, prekey }.to_bytes()?;
-        Ok(Self { account, keys, manifest, signed, one_time, signed_part, one_time_part })
-    }
-
-    fn own(&self) -> Own<'_> {
-        Own { account: self.account, device: DEVICE, keys: &self.keys }
-    }
-
-    fn bundle(&self) -> Result<VerifiedBundle, Failed> {
-        let one_time = Some(self.one_time_part.as_slice());
-        Ok(VerifiedBundle::verify(&self.signed_part, one_time, &self.account, NOW)?)
-    }
-
-    fn respond(&self, envelope: &[u8]) -> Result<Session, Failed> {
-        let (signed, one_time) = (&self.signed, Some(&self.one_time));
-        Ok(Session::respond(&self.own(), signed, one_time, envelope, NOW)?.session)
-    }
+fn respond(party: &Party, envelope: &[u8]) -> Result<Session, Failed> {
+    let (signed, one_time) = (&party.signed, Some(&party.one_time));
+    Ok(Session::respond(&party.own(), signed, one_time, envelope, NOW)?.session)
 }
 
 fn seal(session: &mut Session, text: &[u8]) -> Result<Vec<u8>, Failed> {
@@ -96,9 +61,9 @@ fn open(session: &mut Session, envelope: &[u8]) -> Result<(), Failed> {
 
 /// Two sessions of ours, each of which has heard the other, with KEM epoch 1 mixed.
 fn ours() -> Result<(Session, Session), Failed> {
-    let (a, b) = (Party::new()?, Party::new()?);
-    let mut alice = Session::initiate(&a.own(), &b.bundle()?, NOW, &mut rand::rng())?;
-    let mut bob = b.respond(&seal(&mut alice, b"hello")?)?;
+    let (a, b) = (party(1), party(2));
+    let mut alice = Session::initiate(&a.own(), &bundle(&b)?, NOW, &mut rand::rng())?;
+    let mut bob = respond(&b, &seal(&mut alice, b"hello")?)?;
     bob.introduce(&a.account, &a.keys.entry(DEVICE))?;
     for _ in 0..4 {
         open(&mut alice, &seal(&mut bob, b"ping")?)?;
@@ -198,14 +163,14 @@ fn ping_pong() -> Result<Race<'static>, Failed> {
 
 /// From a bundle to a sealed first message.
 fn begin(name: &'static str, first_contact: bool, target: f64) -> Result<Race<'static>, Failed> {
-    let (a, b) = (Party::new()?, Party::new()?);
-    let known = b.bundle()?;
+    let (a, b) = (party(1), party(2));
+    let known = bundle(&b)?;
     let account = olm::Account::new();
     let ours = move || {
         let work = || {
-            let fresh = first_contact.then(|| b.bundle()).transpose()?;
-            let bundle = fresh.as_ref().unwrap_or(&known);
-            let mut session = Session::initiate(&a.own(), bundle, NOW, &mut rand::rng())?;
+            let fresh = first_contact.then(|| bundle(&b)).transpose()?;
+            let verified = fresh.as_ref().unwrap_or(&known);
+            let mut session = Session::initiate(&a.own(), verified, NOW, &mut rand::rng())?;
             seal(&mut session, b"hello")
         };
         Ok(timed(1, work)?.0)
@@ -224,14 +189,14 @@ fn begin(name: &'static str, first_contact: bool, target: f64) -> Result<Race<'s
 
 /// From a first message to its text and a session.
 fn answer(name: &'static str, first_contact: bool, target: f64) -> Result<Race<'static>, Failed> {
-    let (a, b) = (Party::new()?, Party::new()?);
-    let bundle = b.bundle()?;
+    let (a, b) = (party(1), party(2));
+    let published = bundle(&b)?;
     let account = olm::Account::new();
     let ours = move || {
-        let mut session = Session::initiate(&a.own(), &bundle, NOW, &mut rand::rng())?;
+        let mut session = Session::initiate(&a.own(), &published, NOW, &mut rand::rng())?;
         let envelope = seal(&mut session, b"hello")?;
         let work = || {
-            let mut session = b.respond(&envelope)?;
+            let mut session = respond(&b, &envelope)?;
             let manifest = first_contact
                 .then(|| SignedManifest::verify_for(a.manifest.as_bytes(), &a.account))
                 .transpose()?;
