@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chopmark_wire::address::RelayAddress;
 use chopmark_wire::relay::ChannelBinding;
-use chopmark_wire::relay::binding::EXPORTER_LABEL;
+use chopmark_wire::relay::binding::{ALPN, EXPORTER_LABEL};
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::DigitallySignedStruct;
 use rustls::client::Resumption;
@@ -152,4 +152,3 @@ impl ServerCertVerifier for AnyCertificate {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A subscription's window is 256 KiB (SPEC §6.5); twice that is room for every answer beside it.
 const WINDOW: u32 = 512 * 1024;
-const ALPN: &[u8] = b"chopmark/1";
