@@ -17,3 +17,6 @@ mod prekey;
 pub(crate) mod record;
 mod session;
 pub(crate) mod turn;
+
+#[cfg(test)]
+mod tests;

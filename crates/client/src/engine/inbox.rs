@@ -109,10 +109,7 @@ impl Turn<'_, '_> {
                 let contact = contact.array().ok_or(Error::Internal("a holder"))?;
                 self.begun_again(&contact, envelope, first)
             }
-            (Holder::Link, Some(first)) => {
-                self.knocked(handle, envelope, first)?;
-                self.retry_held(handle)
-            }
+            (Holder::Link, Some(first)) => self.knocked(handle, envelope, first),
             (Holder::Link, None) => self.by_link_without_handshake(envelope),
         }
     }
@@ -166,7 +163,8 @@ impl Turn<'_, '_> {
         Err(Rejected::Drop("an envelope that no session opens"))
     }
 
-    fn retry_held(&mut self, handle: &[u8; 8]) -> Result<(), Rejected> {
+    /// What came by a link before the manifest that vouches for it did.
+    pub(crate) fn retry_held(&mut self, handle: &[u8; 8]) -> Result<(), Rejected> {
         for row in self.tx.rows_after(Log::HeldKnocks, Some(handle), 0, 64)? {
             self.tx.remove(Log::HeldKnocks, row.seq)?;
             match self.route(handle, &row.value) {

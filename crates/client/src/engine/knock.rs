@@ -192,6 +192,7 @@ impl Turn<'_, '_> {
         link.knocks = link.knocks.saturating_add(1);
         self.tx.put(Kind::Link, handle, &link)?;
         self.take_payload(&id, &payload)?;
+        self.retry_held(handle)?;
 
         match Contact::load(self.tx, &id)?.map(|contact| contact.stage) {
             // Both added each other: each knock is the other's answer.

@@ -77,8 +77,9 @@ impl Turn<'_, '_> {
 
     pub(crate) fn end_link(&mut self, handle: &[u8], link: &Link) -> Result<(), Error> {
         self.owe(&Duty::revoke(link.secret()?.knock_capability().expose()))?;
-        self.tx.drop_record(Kind::Link, handle)?;
-        Ok(self.tx.drop_record(Kind::Handle, handle)?)
+        // The handle stays: what was left under it before the relay heard of the end is still delivered, and opens for those
+        // who are known by then.
+        Ok(self.tx.drop_record(Kind::Link, handle)?)
     }
 
     /// The links that still work.

@@ -127,13 +127,12 @@ impl Turn<'_, '_> {
             if !which(&item.stage) {
                 continue;
             }
-            let Some(content) = &item.content else {
-                self.tx.remove(Log::Outbox, seq)?;
-                continue;
-            };
+            // A row that is sealed anew gets a new number: rows leave in the order in which they were sealed.
+            self.tx.remove(Log::Outbox, seq)?;
+            let Some(content) = &item.content else { continue };
             item.stage = self.seal(contact, Some(content))?;
             item.due_ms = 0;
-            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+            self.tx.push(Log::Outbox, contact, &item)?;
         }
         Ok(())
     }
