@@ -14,6 +14,8 @@ mod kem_epoch;
 mod recent;
 mod root;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -253,7 +255,7 @@ impl Ratchet {
         let mut bucket = bucket::smallest(length).ok_or(too_long)?;
         let object = self.kem.pending().and_then(|object| {
             let with = bucket::smallest(length.saturating_add(body::object_length(&object)))?;
-            // SPEC §5.7 [lift-once]: the bucket grows for an object only when it is overdue.
+            // SPEC §5.7 [overdue-lifts]: the bucket grows for an object only when it is overdue.
             (with == bucket || self.kem.is_overdue(now)).then(|| {
                 bucket = with;
                 object
@@ -511,14 +513,14 @@ impl Ratchet {
             let (number, count) = (oldest.number, oldest.chain.contiguous());
             give_up(&mut self.stuck, number, count, oldest.chain.next(), events);
         }
-        while self.nodes() > MAX_NODES {
+        while let surplus @ 1.. = self.nodes().saturating_sub(MAX_NODES) {
             let Some(oldest) =
                 self.gapped.iter_mut().chain(&mut self.receiving).find(|r| r.chain.has_gaps())
             else {
                 break;
             };
             let (number, count) = (oldest.number, oldest.chain.contiguous());
-            if let Some(below) = oldest.chain.close_lowest_gap() {
+            if let Some(below) = oldest.chain.close_lowest_gaps(surplus) {
                 give_up(&mut self.stuck, number, count, below, events);
             }
             self.gapped.retain(|gapped| !gapped.chain.is_spent());

@@ -5,6 +5,8 @@
 //! others is opened. SPEC §5.8.
 
 mod slots;
+#[cfg(test)]
+mod tests;
 
 use core::fmt;
 use std::sync::Arc;

@@ -155,11 +155,12 @@ impl Chain {
         true
     }
 
-    /// Gives up the lowest gap. Returns the new watermark, or `None` if there is no gap.
-    pub(crate) fn close_lowest_gap(&mut self) -> Option<u32> {
-        let lowest = self.nodes.0.first().filter(|node| node.start < self.next)?;
-        let end = u32::try_from(lowest.end()).unwrap_or(u32::MAX);
-        self.nodes.splice(0, 1, &[]);
+    /// Gives up the lowest gaps, as many as hold `nodes` keys. Returns the new watermark, or `None` if there is no gap.
+    pub(crate) fn close_lowest_gaps(&mut self, nodes: usize) -> Option<u32> {
+        let gaps = self.nodes.0.iter().take(nodes).take_while(|node| node.start < self.next);
+        let (count, last) = gaps.enumerate().last()?;
+        let end = u32::try_from(last.end()).unwrap_or(u32::MAX);
+        self.nodes.splice(0, count.saturating_add(1), &[]);
         self.closed_below = self.closed_below.max(end);
         Some(self.closed_below)
     }

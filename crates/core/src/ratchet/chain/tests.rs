@@ -106,12 +106,12 @@ fn what_was_given_up_is_told_from_what_was_taken() {
     for n in [0, 2, 5] {
         take(&mut chain, n).unwrap();
     }
-    assert_eq!(chain.close_lowest_gap(), Some(2));
+    assert_eq!(chain.close_lowest_gaps(1), Some(2));
     assert_eq!(take(&mut chain, 1), Err(NoKey::Closed));
     assert_eq!(take(&mut chain, 2), Err(NoKey::Taken));
     assert_eq!(take(&mut chain, 3), Ok(leaf(3)));
-    assert_eq!(chain.close_lowest_gap(), Some(5));
-    assert_eq!(chain.close_lowest_gap(), None);
+    assert_eq!(chain.close_lowest_gaps(1), Some(5));
+    assert_eq!(chain.close_lowest_gaps(1), None);
     assert_eq!(take(&mut chain, 6), Ok(leaf(6)));
 }
 
