@@ -1,6 +1,7 @@
 //! Attacks that must fail, one test each: `tNN_sentence` in the file of its layer. `attacks/MANIFEST.toml` lists all of
 //! them; `cargo xtask attacks` runs those that are covered and says how many are pending.
 
+mod core;
 mod identity;
 mod mint;
 mod wire;
