@@ -6,6 +6,7 @@ use crate::keyset::Terms;
 use crate::refusal::Refusal;
 use crate::settings::{Folder, FolderError, Settings};
 use crate::treasury::{Answer, Order, show_amount};
+use axum::serve::ListenerExt as _;
 use cashu::util::hex;
 use chopmark_core::random;
 use clap::{Parser, Subcommand};
@@ -69,6 +70,18 @@ enum Command {
         /// The URL that wallets use, if it is not the address.
         #[arg(long)]
         url: Option<String>,
+    },
+    /// Begin a new keyset, with the issuer stopped. Coins of the old ones can still be spent.
+    Rotate {
+        /// The folder of the issuer.
+        #[arg(long, default_value = DATA)]
+        data: PathBuf,
+        /// Fee per thousand inputs of the new keyset, in minor units.
+        #[arg(long, default_value_t = 0)]
+        fee_ppk: u32,
+        /// Unix seconds from which the new keyset's coins are worth nothing.
+        #[arg(long)]
+        final_expiry: Option<u64>,
     },
     /// Issue coins and print them as a token, which is worth its amount to whoever reads it first.
     Issue {
@@ -144,6 +157,10 @@ fn carry_out(command: Command) -> Result<(), Failure> {
         Command::Init { data, unit, exponent, fee_ppk, final_expiry, name, listen, url } => {
             let terms = Terms { unit, exponent, fee_ppk, final_expiry };
             Ok(Folder::create(&data, &Settings { name, listen, url }, &terms)?)
+        }
+        Command::Rotate { data, fee_ppk, final_expiry } => {
+            let id = Folder::take(&data)?.rotate(fee_ppk, final_expiry)?;
+            Ok(writeln!(io::stdout().lock(), "{id}")?)
         }
         Command::Issue { amount, data, id: _, quote: Some(quote), json } => {
             show(order(&data, Order::Pay { quote, amount })?, None, json)
@@ -238,6 +255,10 @@ fn serve(data: &Path, dev: bool, listen: Option<SocketAddr>) -> Result<(), Failu
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let (drain, mut drained) = watch::channel(false);
+        let listener = listener.tap_io(|stream| {
+            // An answer is one small write: it must not wait for an acknowledgement.
+            let _set = stream.set_nodelay(true);
+        });
         let server = axum::serve(listener, http::router(Arc::clone(&issuer)))
             .with_graceful_shutdown(async move {
                 let _closed = drained.wait_for(|drain| *drain).await;

@@ -118,6 +118,25 @@ impl Folder {
         Ok(())
     }
 
+    /// Begins another keyset of the same unit, which signs from the next start on; gives its id.
+    pub(crate) fn rotate(
+        &self,
+        fee_ppk: u32,
+        final_expiry: Option<u64>,
+    ) -> Result<String, FolderError> {
+        let (issuer, seed) = self.open()?;
+        let (number, active) = issuer.keys.active().ok_or(FolderError::Seed)?;
+        let terms = Terms { fee_ppk, final_expiry, ..active.terms.clone() };
+        let number = number.checked_add(1).ok_or(FolderError::Terms)?;
+        issuer.ledger.close();
+        let next = Keyset::derive(&seed, number, terms.clone()).ok_or(FolderError::Seed)?;
+        let id = next.id.to_bytes().try_into().map_err(|_| FolderError::Seed)?;
+        let (ledger, _) =
+            Ledger::open(&self.file("ledger"), |books| books.begin_keyset(id, terms))?;
+        ledger.close();
+        Ok(next.id.to_string())
+    }
+
     /// Takes the folder of an issuer for this process.
     pub(crate) fn take(path: &Path) -> Result<Self, FolderError> {
         if !path.join("ledger").exists() {

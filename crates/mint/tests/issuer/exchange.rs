@@ -259,3 +259,72 @@ fn issuing_twice_under_one_id_gives_one_token_and_one_amount() {
     assert!(!wrong.status.success() && wrong.stdout.is_empty());
     assert_eq!(node.report()["issued"], 20_000);
 }
+
+// Tests [inactive-inputs-only] [deterministic-signatures]
+#[test]
+fn after_a_rotation_old_coins_are_swapped_into_the_new_keyset_and_old_answers_stand() {
+    let folder = folder();
+    let node = Node::start(folder.path());
+    let (old, mut inputs) = (node.keys(), node.issue("0.07"));
+    let outputs = blanks(&old, &[1]);
+    let (_, before) = node.swap(&inputs.split_off(2), &blanks(&old, &[4]));
+    assert!(before["signatures"].is_array(), "{before}");
+    let one: Vec<_> = inputs.iter().filter(|it| it.amount.to_u64() == 1).cloned().collect();
+    let (_, first) = node.swap(&one, &outputs);
+    drop(node);
+    let rotated = std::process::Command::new(super::harness::executable())
+        .args(["rotate", "--fee-ppk", "1000", "--data"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(rotated.status.success());
+    let node = Node::start(folder.path());
+    let new = node.keys();
+    assert_ne!(old.id, new.id);
+    assert_eq!(node.swap(&one, &outputs), (200, first.clone()), "a replay outlives its keyset");
+    assert_eq!(&node.restore(&outputs), first["signatures"].as_array().unwrap());
+    let coin = coins(&old, &outputs, &first);
+    assert_eq!(node.swap(&coin, &blanks(&old, &[1])).1["code"], 12002);
+    // The fee is that of the inputs' keyset: none for the old, one for the new.
+    let fresh = blanks(&new, &[1]);
+    let (status, reply) = node.swap(&coin, &fresh);
+    assert_eq!(status, 200, "{reply}");
+    let two: Vec<_> = inputs.into_iter().filter(|it| it.amount.to_u64() == 2).collect();
+    let more = blanks(&new, &[2]);
+    let (_, replied) = node.swap(&two, &more);
+    let all = [coins(&new, &fresh, &reply), coins(&new, &more, &replied)].concat();
+    assert_eq!(node.swap(&all, &blanks(&new, &[1])).0, 200);
+    let report = node.report();
+    assert_eq!((&report["fees"], &report["outstanding"]), (&json!(2), &json!(5)));
+}
+
+#[test]
+fn a_foreign_seed_or_a_raised_alarm_stops_the_start() {
+    let folder = folder();
+    drop(Node::start(folder.path()));
+    let start = || {
+        std::process::Command::new(super::harness::executable())
+            .args(["run", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder.path())
+            .output()
+            .unwrap()
+    };
+    let refused = |word: &str| {
+        let output = start();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && output.stdout.is_empty() && said.contains(word),
+            "{said}"
+        );
+    };
+    let seed = folder.path().join("seed");
+    let good = std::fs::read(&seed).unwrap();
+    std::fs::write(&seed, "11".repeat(32)).unwrap();
+    refused("master seed");
+    std::fs::write(&seed, good).unwrap();
+    let alarm = folder.path().join("alarm");
+    std::fs::write(&alarm, "").unwrap();
+    refused("alarm");
+    std::fs::remove_file(&alarm).unwrap();
+    Node::start(folder.path()).report();
+}
