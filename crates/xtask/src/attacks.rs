@@ -1,7 +1,11 @@
 //! `cargo xtask attacks`: runs the tests that `tests/attacks/MANIFEST.toml` calls covered, by their full names, and
 //! counts. A test that is named and did not run is a failure.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Command,
+};
 
 use serde::Deserialize;
 
@@ -23,6 +27,13 @@ struct Attack {
     tests: Vec<String>,
 }
 
+impl Attack {
+    /// Package and full name of each test. `other-package name::of::test` is a test of another package.
+    fn tests(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tests.iter().map(|test| test.split_once(' ').unwrap_or((&self.package, test)))
+    }
+}
+
 #[derive(Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Status {
@@ -37,9 +48,9 @@ pub(crate) fn run() -> Outcome {
     let manifest: Manifest = toml::from_str(&text)?;
     let (covered, pending): (Vec<_>, Vec<_>) =
         manifest.attack.iter().partition(|attack| attack.status == Status::Covered);
-    let mut packages: BTreeMap<&str, Vec<&Attack>> = BTreeMap::new();
-    for attack in &covered {
-        packages.entry(&attack.package).or_default().push(attack);
+    let mut packages: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (package, test) in covered.iter().flat_map(|attack| attack.tests()) {
+        packages.entry(package).or_default().insert(test);
     }
     // Some attack a real process, which cargo builds for a package's own tests only.
     let servers =
@@ -47,34 +58,37 @@ pub(crate) fn run() -> Outcome {
     if !Command::new(env!("CARGO")).current_dir(root()).args(servers).status()?.success() {
         return Err("the servers do not build".into());
     }
-    let mut failed = Vec::new();
-    for (package, attacks) in packages {
+    let mut passed = BTreeSet::new();
+    for (package, tests) in &packages {
         let output = Command::new(env!("CARGO"))
             .current_dir(root())
             .args(["test", "--no-fail-fast", "--package", package, "--", "--exact"])
-            .args(attacks.iter().flat_map(|attack| &attack.tests))
+            .args(tests)
             .output()?;
         let shown = String::from_utf8_lossy(&output.stdout);
-        for attack in attacks {
-            let passed = |test: &String| {
-                let line = format!("test {test} ... ok");
-                shown.lines().any(|shown| shown.trim_end() == line)
-            };
-            let ok = !attack.tests.is_empty() && attack.tests.iter().all(passed);
-            println!(
-                "{} {} {}",
-                attack.id,
-                if ok { "fails, as it must:" } else { "NOT SHOWN:" },
-                attack.title
-            );
-            if !ok {
-                failed.push(attack.id.clone());
+        for test in tests {
+            let line = format!("test {test} ... ok");
+            if shown.lines().any(|shown| shown.trim_end() == line) {
+                passed.insert((*package, *test));
             }
         }
         if !output.status.success() {
             eprintln!("{shown}{}", String::from_utf8_lossy(&output.stderr));
         }
     }
+    let mut missing = Vec::new();
+    for attack in &covered {
+        let shown = !attack.tests.is_empty() && attack.tests().all(|test| passed.contains(&test));
+        let verdict = if shown { "fails, as it must:" } else { "NOT SHOWN:" };
+        println!("{} {verdict} {}", attack.id, attack.title);
+        if !shown {
+            missing.push(attack.id.as_str());
+        }
+    }
     println!("covered {}, pending {}", covered.len(), pending.len());
-    if failed.is_empty() { Ok(()) } else { Err(format!("not shown: {}", failed.join(", ")).into()) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not shown: {}", missing.join(", ")).into())
+    }
 }
