@@ -55,8 +55,10 @@ impl Incoming {
 
     /// The best receipt that we gave.
     pub(crate) fn receipt(&self) -> Option<&[u8]> {
-        let receipts = self.answers.iter().filter(|answer| answer.part != number(Part::Decline));
-        receipts.last().map(|answer| answer.bytes.as_slice())
+        let mut receipts = self.answers.iter().rev();
+        receipts
+            .find(|answer| answer.part != number(Part::Decline))
+            .map(|answer| answer.bytes.as_slice())
     }
 }
 

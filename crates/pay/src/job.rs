@@ -333,7 +333,10 @@ impl<R: Records> Turn<'_, R> {
         };
         let ok = answer.status == 200;
         match job.stage.clone() {
-            Stage::Keysets => match nut::read::<nut::Keysets>(&answer.body).filter(|_| ok) {
+            // An issuer without a keyset is none.
+            Stage::Keysets => match nut::read::<nut::Keysets>(&answer.body)
+                .filter(|list| ok && !list.keysets.is_empty())
+            {
                 Some(list) => {
                     keyset::learn(self.records, &job.issuer, &list)?;
                     job.failures = 0;

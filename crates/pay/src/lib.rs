@@ -7,6 +7,8 @@
 //!
 //! Start at [`Pay`]; the issuer starts at [`verify`].
 
+#![warn(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
+
 pub mod verify;
 
 mod coin;
@@ -38,4 +40,4 @@ pub use pay::{
     Refusal, RequestError, Secrets, Settings, State,
 };
 pub use receipt::{ReceiptError, verify_receipt};
-pub use records::{Kind, MemoryRecords, Records, RecordsError};
+pub use records::{Entry, Kind, MemoryRecords, Records, RecordsError};

@@ -33,8 +33,11 @@ pub trait Records {
     ///
     /// # Errors
     /// [`RecordsError`].
-    fn scan(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RecordsError>;
+    fn scan(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<Entry>, RecordsError>;
 }
+
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// What a record is. Keys of different kinds never meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -170,7 +173,7 @@ impl Records for MemoryRecords {
         Ok(())
     }
 
-    fn scan(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RecordsError> {
+    fn scan(&self, kind: Kind, prefix: &[u8]) -> Result<Vec<Entry>, RecordsError> {
         let entries =
             self.entries.iter().filter(|((k, key), _)| *k == kind && key.starts_with(prefix));
         Ok(entries.map(|((_, key), value)| (key.clone(), value.clone())).collect())

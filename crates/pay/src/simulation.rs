@@ -4,6 +4,7 @@
 //! effects, calls are lost before and after the issuer, messages come twice; at the end every payment has ended and
 //! issued = spendable + fees, to the unit.
 
+mod attacks;
 mod issuer;
 
 use std::{collections::VecDeque, time::Duration};
@@ -326,24 +327,6 @@ fn the_second_payer_of_a_request_has_the_coins_back_at_once() {
     );
     assert!(world.people[ALICE].events.contains(&Event::Declined(id, DeclineReason::AlreadyPaid)));
     assert_eq!(world.people[ALICE].balance().spendable, 2_000);
-    world.assert_balanced();
-}
-
-// Tests [swap-ends-by-swap]: an issuer that takes no more than a few inputs. Seen to fail with `halve` replaced by a
-// retry, which never ends.
-#[test]
-fn inputs_that_an_issuer_finds_too_many_come_back() {
-    let mut world = World::new(6, 0, Faults::default());
-    for _ in 0..9 {
-        world.fund(ALICE, 1);
-    }
-    world.settle();
-    world.issuer.max_inputs = 3;
-    let request = world.request(BOB, 9);
-    let id = world.pay(ALICE, &request).unwrap();
-    world.run(Duration::from_secs(3_600));
-    assert_eq!(world.state(ALICE, &id), State::Cancelled);
-    assert_eq!(world.people[ALICE].balance().spendable, 9);
     world.assert_balanced();
 }
 

@@ -19,7 +19,7 @@ pub use request::{IssuerUrl, LineItem, PaymentRequest};
 
 use chopmark_core::{hash, label};
 
-use crate::{generated::payment as pb, strict::DecodeError};
+use crate::{display::DisplayText, generated::payment as pb, strict::DecodeError};
 
 /// Bytes of the largest request (SPEC §8.2).
 pub const REQUEST_MAX: usize = 8_192;
@@ -110,17 +110,7 @@ fn unit(unit: &pb::Unit) -> Result<Unit, DecodeError> {
         .ok_or(DecodeError::Invalid("unit"))
 }
 
-/// Is the text short, on one line, and free of characters that are invisible or turn the direction of writing?
-/// (SPEC §7.6 `[money-text-shows-what-it-says]`)
+/// Is the text short, and what a reader sees of it all that there is? (SPEC §7.6)
 fn shows_what_it_says(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c,
-                '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-                | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    text.len() <= TEXT_MAX && !text.chars().any(hidden)
+    text.is_empty() || DisplayText::parse(text, TEXT_MAX).is_ok()
 }

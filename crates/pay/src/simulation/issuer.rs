@@ -20,6 +20,15 @@ pub(super) struct TestIssuer {
     pub(super) swaps: u64,
     pub(super) max_inputs: usize,
     minted: u8,
+    pub(super) proofs: Proofs,
+}
+
+/// What the issuer sends with a signature.
+#[derive(Clone, Copy)]
+pub(super) enum Proofs {
+    Right,
+    Missing,
+    Wrong,
 }
 
 impl TestIssuer {
@@ -36,6 +45,7 @@ impl TestIssuer {
             swaps: 0,
             max_inputs: 1_000,
             minted: 0,
+            proofs: Proofs::Right,
         };
         issuer.rotate();
         issuer
@@ -43,7 +53,7 @@ impl TestIssuer {
 
     /// A new keyset; the old ones only take coins back.
     pub(super) fn rotate(&mut self) {
-        let number = self.keysets.len() as u8;
+        let number = u8::try_from(self.keysets.len()).unwrap();
         let keys: BTreeMap<u64, SecretKey> = (0..20_u8)
             .map(|i| {
                 let bytes = crate::hash::sha256(&[number, i]);
@@ -69,9 +79,9 @@ impl TestIssuer {
         let (id, keys) = self.keysets.last().unwrap().clone();
         self.minted += 1;
         let mut proofs = Vec::new();
-        for (bit, (part, key)) in keys.iter().enumerate() {
+        for (bit, (part, key)) in (0_u8..).zip(&keys) {
             if amount & part != 0 {
-                let secret = crate::hex::encode(&crate::hash::sha256(&[self.minted, bit as u8]));
+                let secret = crate::hex::encode(&crate::hash::sha256(&[self.minted, bit]));
                 let y = dhke::hash_to_curve(secret.as_bytes()).unwrap();
                 let c = dhke::sign_message(key, &y).unwrap();
                 proofs.push(json!({"amount": part, "id": id, "secret": secret, "C": c.to_hex()}));
@@ -95,10 +105,23 @@ impl TestIssuer {
             (Method::Post, _) => Err("no such path"),
         };
         match answer {
-            Ok(body) => HttpReply { status: 200, body: body.to_string().into_bytes() },
+            Ok(mut body) => {
+                self.tamper(&mut body);
+                HttpReply { status: 200, body: body.to_string().into_bytes() }
+            }
             Err(detail) => {
                 let body = json!({"detail": detail, "code": 1}).to_string().into_bytes();
                 HttpReply { status: 400, body }
+            }
+        }
+    }
+
+    fn tamper(&self, body: &mut Value) {
+        for signature in body["signatures"].as_array_mut().into_iter().flatten() {
+            match self.proofs {
+                Proofs::Right => {}
+                Proofs::Missing => signature["dleq"] = Value::Null,
+                Proofs::Wrong => signature["dleq"]["e"] = signature["dleq"]["s"].clone(),
             }
         }
     }
