@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::Outcome;
 
 /// Rounds of each row: one sample of ours, one of the peer's.
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 301;
 
 /// One line of the result.
 #[derive(Serialize)]
