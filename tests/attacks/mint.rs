@@ -92,7 +92,8 @@ fn t77_a_request_beyond_the_announced_limit_is_refused_and_its_inputs_stay_spend
     assert_eq!(node.swap(&coins, &outputs).0, 200);
 }
 
-// Tests [one-unit] [known-amounts] [no-duplicates]
+// Tests [known-amounts] [no-duplicates]
+// Seen to fail with `no_duplicates` removed from the ledger, and with every `C` taken for genuine.
 #[test]
 fn t78_duplicates_odd_amounts_and_foreign_keysets_are_refused_before_anything_changes() {
     let (_folder, node) = start();
@@ -102,6 +103,13 @@ fn t78_duplicates_odd_amounts_and_foreign_keysets_are_refused_before_anything_ch
         let mut body = good.clone();
         change(&mut body);
         body
+    };
+    // One and two become two and two on either side: it balances, and one signature is for another amount.
+    let raised = |it: &mut Value| {
+        for side in ["inputs", "outputs"] {
+            it[side][0]["amount"] = json!(2);
+            it[side][1]["amount"] = json!(2);
+        }
     };
     let foreign = format!("01{}", "ab".repeat(32));
     type Change<'a> = &'a dyn Fn(&mut Value);
@@ -118,7 +126,7 @@ fn t78_duplicates_odd_amounts_and_foreign_keysets_are_refused_before_anything_ch
         ("a foreign keyset for inputs", &|it| it["inputs"][0]["id"] = json!(foreign), &[12001]),
         ("a foreign keyset for outputs", &|it| it["outputs"][0]["id"] = json!(foreign), &[12001]),
         ("more out than in", &|it| it["outputs"][0]["amount"] = json!(4), &[11005]),
-        ("a raised input", &|it| it["inputs"][0]["amount"] = json!(1 << 20), &[10001]),
+        ("a raised input", &raised, &[10001]),
     ];
     for (name, change, codes) in cases {
         let (status, reply) = node.post("/v1/swap", &altered(change));
