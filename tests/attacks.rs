@@ -4,4 +4,5 @@
 mod core;
 mod identity;
 mod mint;
+mod relay;
 mod wire;

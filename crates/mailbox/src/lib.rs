@@ -19,3 +19,6 @@ pub use client::{
     ConnectionError, Input, Output, OwnerConnection, OwnerEvent, SenderConnection, SenderEvent,
 };
 pub use relay::RelayConnection;
+
+#[cfg(test)]
+mod tests;

@@ -64,14 +64,7 @@ const MIB: u64 = 1024 * 1024;
 /// Runs the command until it is done. Exit codes: 0 done or drained, 1 cannot start, 2 wrong arguments, 3 the store
 /// failed while running.
 pub fn run(args: Args) -> ExitCode {
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("CHOPMARK_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("chopmark_relay=info")),
-        )
-        .try_init();
+    log();
     match args.command {
         Command::Init { data } => match Home::open(&data) {
             Ok(home) => print(&hex(&hash(home.identity()))),
@@ -90,6 +83,20 @@ pub fn run(args: Args) -> ExitCode {
             serve(&data, listen, public, space)
         }
     }
+}
+
+/// Logs this crate's own lines to standard error, at the level that `CHOPMARK_LOG` names (info by default), and no
+/// other crate's at any level: quinn's hold addresses, fjall's hold paths.
+fn log() {
+    let level = std::env::var("CHOPMARK_LOG").ok().and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(tracing::Level::INFO);
+    let filter = tracing_subscriber::EnvFilter::new(format!("off,chopmark_relay={level}"));
+    // An error means that a program around this one logs already, by its own rules.
+    let _ = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .try_init();
 }
 
 fn serve(

@@ -189,9 +189,9 @@ fn describe(key: &SigningKey, public: (String, u16)) -> Descriptor {
         addresses: vec![public],
         certificates: [None, None],
         forwarding: None,
-        window_messages: limits::WINDOW_MESSAGES as u32,
-        window_bytes: limits::WINDOW_BYTES as u32,
-        retention_hours: TtlClass::Month.hours() as u32,
+        window_messages: u32::try_from(limits::WINDOW_MESSAGES).unwrap_or(u32::MAX),
+        window_bytes: u32::try_from(limits::WINDOW_BYTES).unwrap_or(u32::MAX),
+        retention_hours: u32::try_from(TtlClass::Month.hours()).unwrap_or(u32::MAX),
     }
 }
 

@@ -15,3 +15,6 @@ pub use disk::{Disk, DiskError};
 pub use fjall_disk::{FjallDisk, Space};
 pub use shelf::{Shelf, StoreError};
 pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;

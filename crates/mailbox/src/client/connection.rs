@@ -50,7 +50,7 @@ pub enum Output<E> {
 
 /// A frame that has been checked against what was asked.
 pub(super) enum Heard {
-    Ready(Descriptor),
+    Ready(Box<Descriptor>),
     Answer { id: RequestId, asked: Asked, answer: Answer },
     Notice(Notice),
 }
@@ -209,7 +209,7 @@ impl Connection {
             FromRelay::Notice(Notice::Info(info)) if !self.verified => {
                 let descriptor = info.verify(&self.relay, &self.binding)?;
                 self.verified = true;
-                Ok(Heard::Ready(descriptor))
+                Ok(Heard::Ready(Box::new(descriptor)))
             }
             FromRelay::Notice(Notice::GoAway(reason)) => Ok(Heard::Notice(Notice::GoAway(reason))),
             _ if !self.verified => Err(ConnectionError::Misbehaved("something before its proof")),

@@ -134,7 +134,7 @@ impl OwnerConnection {
                 Heard::Ready(descriptor) => {
                     let auth = Auth::sign(owner, connection.binding(), &descriptor.relay_id());
                     connection.release(Some(Request::Auth(auth)));
-                    OwnerEvent::Ready(Box::new(descriptor))
+                    OwnerEvent::Ready(descriptor)
                 }
                 Heard::Answer { asked: Asked::Auth, answer: Answer::Done, .. } => return Ok(()),
                 Heard::Answer { id, answer, .. } => match answer {

@@ -87,7 +87,7 @@ impl SenderConnection {
             let event = match heard {
                 Heard::Ready(descriptor) => {
                     connection.release(None);
-                    SenderEvent::Ready(Box::new(descriptor))
+                    SenderEvent::Ready(descriptor)
                 }
                 Heard::Answer { id, answer, .. } => match answer {
                     Answer::Stored => SenderEvent::Stored { id },

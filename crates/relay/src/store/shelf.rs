@@ -447,12 +447,16 @@ impl<D: Disk> Rules<'_, D> {
     }
 
     fn fetch(&mut self, capability: &CapabilityHash, id: &FetchId) -> Rule<StoreAnswer> {
-        self.good(capability)?;
-        let mut link = self.link(capability)?.ok_or(NOT_ACCEPTED)?;
-        let bundle = link.bundle.clone();
+        // SPEC §6.6 [capability-same-answer]: as for a deposit, the same reads whatever they find.
+        let good = self.good(capability);
+        let link = self.link(capability)?;
         let key = record::fetch(capability, id);
+        let answered = self.batch.load(&key)?;
+        good?;
+        let mut link = link.ok_or(NOT_ACCEPTED)?;
+        let bundle = link.bundle.clone();
         let mut stale = None;
-        if let Some(value) = self.batch.load(&key)? {
+        if let Some(value) = answered {
             let Fetched { until, one_time } = Fetched::decode(&value)?;
             if until > Hour::of(self.now) {
                 return Ok(StoreAnswer::Fetched { bundle, one_time });

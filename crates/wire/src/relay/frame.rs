@@ -57,7 +57,7 @@ impl FrameReader {
         if length > limits::FRAME_BYTES_MAX {
             return Err(FrameError::TooLong);
         }
-        if self.buffer.len() - limits::FRAME_LENGTH_BYTES < length {
+        if self.buffer.len().saturating_sub(limits::FRAME_LENGTH_BYTES) < length {
             return Ok(None);
         }
         self.buffer.advance(limits::FRAME_LENGTH_BYTES);

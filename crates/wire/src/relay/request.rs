@@ -42,6 +42,7 @@ impl RequestId {
 /// A frame from a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "nearly every frame is a request")]
 pub enum FromClient {
     /// Something that is answered.
     Request {
