@@ -18,7 +18,7 @@ use crate::engine::account::{DEVICE, Setup};
 use crate::engine::contact::{Contact, Stage};
 use crate::engine::money::Asked;
 use crate::error::Error;
-use crate::event::{ContactId, Event, Message, MessageId, PaymentId, RequestId, What};
+use crate::event::{ContactId, Event, Message, MessageId, PaymentId, Progress, RequestId, What};
 use crate::store::{Kind, Log, Store, Unlock};
 
 /// One person on one device. Cheap to use from many tasks; several processes may open one home at once.
@@ -317,6 +317,27 @@ impl Client {
         })
         .await
         .map(|settled| settled.is_some())
+    }
+
+    /// Waits until a message of ours has come at least so far; `false` when the time is over, and it goes on.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn reached(
+        &self,
+        contact: ContactId,
+        message: MessageId,
+        progress: Progress,
+        patience: Duration,
+    ) -> Result<bool, Error> {
+        self.wait(patience, move |turn| {
+            let rows: Vec<(u64, Message)> =
+                turn.tx.list(Log::Messages, Some(contact.as_bytes()), 0, u32::MAX)?;
+            let found = rows.into_iter().rev().find(|(_, row)| row.id == message);
+            Ok(found.filter(|(_, row)| row.progress >= progress).map(|_| ()))
+        })
+        .await
+        .map(|reached| reached.is_some())
     }
 
     /// Asks someone for money.

@@ -195,7 +195,7 @@ pub enum Direction {
 }
 
 /// How far a message of ours has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Progress {
     /// On our disk; not at the relay yet.

@@ -1,0 +1,211 @@
+//! `chop listen`.
+
+use std::time::Duration;
+
+use chopmark::{Client, ContactId, Event, What};
+use serde_json::{Value, json};
+
+use crate::find::Names;
+use crate::outcome::{Done, Failure};
+use crate::show::{Show, complain, plain, short};
+use crate::when::{date, span};
+
+/// Print what arrives.
+#[derive(clap::Args)]
+pub(crate) struct Listen {
+    /// Stop after so many events.
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Stop after this time.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    timeout: Option<Duration>,
+}
+
+impl Listen {
+    pub(crate) async fn run(self, client: &Client, show: Show) -> Done {
+        let mut left = self.count;
+        let end = async {
+            match self.timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(end);
+        let mut events = client.events();
+        let mut reachable = tokio::time::interval(LOOK);
+        let mut told = false;
+        while left != Some(0) {
+            tokio::select! {
+                event = events.next() => {
+                    let event = event?;
+                    print(client, &event, show).await?;
+                    // Only now: what was not printed is printed again by the next `chop listen`.
+                    client.done(event.cursor).await?;
+                    left = left.map(|left| left.saturating_sub(1));
+                }
+                () = &mut end => {
+                    return match left {
+                        None => Ok(()),
+                        Some(left) => Err(Failure::not_in_time(format!(
+                            "{left} more events were waited for and did not come in time"
+                        ))),
+                    };
+                }
+                _ = reachable.tick() => {
+                    let lost = client.health().relay_failures >= FAILURES;
+                    if lost && !told {
+                        complain("your relay cannot be reached; trying again until it can");
+                    }
+                    told = lost;
+                }
+                _ = interrupted() => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+async fn print(client: &Client, event: &Event, show: Show) -> Done {
+    let names = Names::of(client).await?;
+    let (kind, contact, fields, text) = told(client, &event.what, &names).await?;
+    show.one(
+        || {
+            let mut object = json!({
+                "cursor": event.cursor,
+                "at_ms": event.at.as_millis(),
+                "event": kind,
+            });
+            if let Some(object) = object.as_object_mut() {
+                if let Some(contact) = &contact {
+                    object.insert("contact".to_owned(), json!(contact.to_string()));
+                    object.insert("name".to_owned(), json!(names.name(contact)));
+                }
+                if let Value::Object(fields) = fields {
+                    object.extend(fields);
+                }
+            }
+            object
+        },
+        || format!("{}  {text}", date(event.at)),
+    )
+}
+
+/// An event's name, whom it concerns, what else there is to it, and the line for people.
+async fn told(
+    client: &Client,
+    what: &What,
+    names: &Names,
+) -> Done<(&'static str, Option<ContactId>, Value, String)> {
+    let call = |contact: &ContactId| plain(&names.name(contact));
+    Ok(match what {
+        What::ContactWaiting { contact } => (
+            "contact_waiting",
+            Some(*contact),
+            json!({}),
+            format!(
+                "{0} wants to reach you: chop accept {0} NAME, or chop reject {0}",
+                short(contact)
+            ),
+        ),
+        What::ContactAccepted { contact } => (
+            "contact_accepted",
+            Some(*contact),
+            json!({}),
+            format!("{} and you can write to each other now", call(contact)),
+        ),
+        What::LinkFailed { contact, why } => (
+            "link_failed",
+            Some(*contact),
+            json!({"why": why}),
+            format!("the link to {} does not work: {}", call(contact), plain(why)),
+        ),
+        What::Message { contact, message, text, sent_at_ms } => (
+            "message",
+            Some(*contact),
+            json!({"message": message.to_string(), "text": text, "sent_at_ms": sent_at_ms}),
+            format!("{}: {}", call(contact), plain(text)),
+        ),
+        What::Delivered { contact, message } => (
+            "delivered",
+            Some(*contact),
+            json!({"message": message.to_string()}),
+            format!("{} has your message {}", call(contact), short(message)),
+        ),
+        What::PaymentRequested { contact, request } => {
+            let all = client.requests().await?;
+            let asked = all.iter().find(|it| it.id == *request);
+            let amount = asked.map(|it| it.request.amount.to_string()).unwrap_or_default();
+            let memo = asked.map(|it| plain(&it.request.memo)).unwrap_or_default();
+            let text = format!(
+                "{} asks for {amount} {memo}\n    chop pay {}",
+                call(contact),
+                short(request)
+            );
+            let fields = json!({"request": request.to_string(), "amount": amount, "memo": memo});
+            ("payment_requested", Some(*contact), fields, text)
+        }
+        What::PaymentReceived { contact, payment } => {
+            let (amount, _) = payment_line(client, payment.as_bytes()).await?;
+            let text = format!("{} paid you {amount}", call(contact));
+            let fields = json!({"payment": payment.to_string(), "amount": amount});
+            ("payment_received", Some(*contact), fields, text)
+        }
+        What::PaymentChanged { contact, payment } => {
+            let (amount, state) = payment_line(client, payment.as_bytes()).await?;
+            let text =
+                format!("payment {} with {}: {amount}, {state}", short(payment), call(contact));
+            let fields = json!({"payment": payment.to_string(), "amount": amount, "state": state});
+            ("payment_changed", Some(*contact), fields, text)
+        }
+        What::Redeemed { token } => (
+            "redeemed",
+            None,
+            json!({"token": hex(token)}),
+            "the coins of a token are yours now".to_owned(),
+        ),
+        What::RedeemRefused { token, why } => (
+            "redeem_refused",
+            None,
+            json!({"token": hex(token), "why": why}),
+            format!("a token was refused: {}", plain(why)),
+        ),
+        What::Warning { contact, text } => {
+            let about = contact.as_ref().map(|it| format!("{}: ", call(it))).unwrap_or_default();
+            let line = format!("warning: {about}{}", plain(text));
+            ("warning", *contact, json!({"text": text}), line)
+        }
+        _ => ("other", None, json!({}), "something that needs a newer version of chop".to_owned()),
+    })
+}
+
+/// Amount and state of a payment as it is now.
+async fn payment_line(client: &Client, id: &[u8; 32]) -> Done<(String, &'static str)> {
+    let payments = client.payments().await?;
+    let found = payments.iter().find(|it| it.id.as_bytes() == id);
+    Ok(found.map_or((String::new(), "unknown"), |it| {
+        (it.amount.to_string(), super::payments::state(it.state))
+    }))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const LOOK: Duration = Duration::from_secs(1);
+/// One failure may be a relay that restarts.
+const FAILURES: u32 = 2;
