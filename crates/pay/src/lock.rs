@@ -86,6 +86,7 @@ mod tests {
         SecretKey::from_slice(&[byte; 32]).unwrap()
     }
 
+    // Tests [locktime-at-midnight].
     #[test]
     fn the_locktime_is_a_midnight_eight_to_nine_days_ahead() {
         for now in [0, 1, DAY - 1, DAY, 1_795_000_000] {

@@ -170,7 +170,7 @@ fn t81_an_edited_request_is_not_paid_to_anyone() {
     world.assert_balanced();
 }
 
-// Tests [payment-id-of-the-sender], [coin-seen-once], [single-use], [dleq-against-own-keys], [proofs-sorted].
+// Tests [payment-id-of-the-sender], [coin-seen-once], [single-use], [dleq-against-own-keys].
 #[test]
 fn t81_a_payment_counts_once_and_for_its_payer_only() {
     let mut world = World::new(13, 0, Faults::default());

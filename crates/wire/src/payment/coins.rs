@@ -156,3 +156,61 @@ impl Payment {
         .into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proof(exponent: u8, nonce: u8) -> CompactProof {
+        CompactProof {
+            exponent,
+            nonce: [nonce; 32],
+            signature: [2; 33],
+            dleq_e: [3; 32],
+            dleq_s: [4; 32],
+            dleq_r: [5; 32],
+        }
+    }
+
+    fn payment(proofs: Vec<CompactProof>) -> Payment {
+        Payment {
+            payment: PaymentId([1; 32]),
+            request: RequestId([2; 32]),
+            issuer: IssuerUrl::parse("https://mint.example.org").unwrap(),
+            keyset: vec![1; 33],
+            ephemeral_key: [2; 33],
+            refund_key: [3; 33],
+            locktime: 1_800_000_000,
+            proofs,
+        }
+    }
+
+    // Tests [proofs-sorted]. Seen to fail with the comparison in `decode` removed.
+    #[test]
+    fn proofs_stand_in_one_order_and_once() {
+        let sorted = vec![proof(0, 9), proof(3, 1), proof(3, 2)];
+        let mut shuffled = sorted.clone();
+        shuffled.reverse();
+        let bytes = payment(shuffled).encode();
+        assert_eq!(Payment::decode(&bytes).unwrap(), payment(sorted));
+        for wrong in [vec![proof(3, 1), proof(3, 1)], vec![proof(64, 1)], Vec::new()] {
+            assert!(Payment::decode(&payment(wrong).encode()).is_err());
+        }
+        // Two proofs in the wrong order, written by hand.
+        let right = payment(vec![proof(0, 7), proof(1, 8)]).encode();
+        let mut swapped = right.to_vec();
+        let start = right.windows(33).position(|it| it[0] == 0 && it[1..] == [7; 32]).unwrap();
+        swapped[start..].rotate_left(CompactProof::LENGTH);
+        assert_eq!(
+            Payment::decode(&swapped.into()),
+            Err(DecodeError::Invalid("order of the proofs"))
+        );
+    }
+
+    // SPEC §8.4: a payment of ten coins shares its bucket with a text.
+    #[test]
+    fn ten_proofs_fit_the_smallest_bucket() {
+        let proofs = (0..10).map(|exponent| proof(exponent, 1)).collect();
+        assert!(payment(proofs).encode().len() <= 1_900);
+    }
+}
