@@ -51,7 +51,7 @@ impl Dialer {
         Ok(Self { config })
     }
 
-    /// Connects and opens the control stream. A relay that does not answer is given up after ten seconds.
+    /// Connects and takes the control stream, which the relay opens. A relay that does not answer is given up after ten seconds.
     pub(crate) async fn dial(&self, relay: &RelayAddress) -> Result<Line, DialError> {
         tokio::time::timeout(PATIENCE, self.connect(relay)).await.map_err(|_| DialError::Silent)?
     }
@@ -77,7 +77,7 @@ impl Dialer {
         connection
             .export_keying_material(&mut binding, EXPORTER_LABEL, &[])
             .map_err(|_| DialError::Tls)?;
-        let (send, recv) = connection.open_bi().await.map_err(|_| DialError::Silent)?;
+        let (send, recv) = connection.accept_bi().await.map_err(|_| DialError::Silent)?;
         Ok(Line { connection, send, recv, binding: ChannelBinding(binding), _endpoint: endpoint })
     }
 }
@@ -98,7 +98,7 @@ pub(crate) enum DialError {
 fn transport() -> quinn::TransportConfig {
     let mut transport = quinn::TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(0u8.into())
+        .max_concurrent_bidi_streams(1u8.into())
         .max_concurrent_uni_streams(0u8.into())
         .stream_receive_window(WINDOW.into())
         .receive_window(WINDOW.into())
