@@ -12,12 +12,11 @@ use super::{Shared, Work};
 use crate::connection::issuer;
 
 pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Work>) {
-    // SPEC §9.3 [resume-first]: what an earlier process left unfinished comes before anything new.
-    if let Err(error) = shared.turn(|turn| turn.drive_payments(true)).await {
-        tracing::warn!(%error, "unfinished payments could not be resumed");
-    }
+    let mut health = shared.health.subscribe();
+    let mut resumed = false;
     let mut calls = JoinSet::new();
     let mut wake: Option<Timestamp> = None;
+    let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
             work = queue.recv(), if calls.len() < AT_ONCE => match work {
@@ -28,14 +27,30 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
                 None => return,
             },
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
-            () = crate::clock::sleep_until(wake) => {
-                wake = None;
-                if let Err(error) = shared.turn(|turn| turn.drive_payments(false)).await {
-                    tracing::warn!(%error, "payments could not be driven on");
-                    wake = Some(crate::clock::now().saturating_add(Duration::from_secs(5)));
+            // SPEC §9.3 [resume-first]: whoever receives for the home drives what any process left unfinished; resuming
+            // in every process would ask for everything as often as there are processes.
+            _ = health.changed(), if !resumed => {
+                if health.borrow_and_update().receiving {
+                    resumed = true;
+                    drive(&shared, true).await;
                 }
             }
+            _ = look.tick(), if resumed => drive(&shared, false).await,
+            () = crate::clock::sleep_until(wake) => {
+                wake = None;
+                drive(&shared, false).await;
+            }
         }
+    }
+}
+
+async fn drive(shared: &Arc<Shared>, start: bool) {
+    let driven = match start {
+        true => shared.turn(|turn| turn.drive_payments(true)).await,
+        false => shared.look(|turn| turn.drive_payments(false)).await,
+    };
+    if let Err(error) = driven {
+        tracing::warn!(%error, "payments could not be driven on");
     }
 }
 
@@ -64,3 +79,5 @@ async fn make(shared: Arc<Shared>, call: Call) {
 }
 
 const AT_ONCE: usize = 8;
+/// How often the receiving process looks for payments that another one left behind.
+const LOOK: Duration = Duration::from_secs(5);

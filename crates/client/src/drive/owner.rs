@@ -72,6 +72,7 @@ enum Ended {
 
 /// One connection, until it ends; `Ok` when we are told to stop.
 async fn serve(shared: &Arc<Shared>, stopped: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+    shared.turn(|turn| turn.refresh_links()).await?;
     let (relay, owner, after) = shared.look(|turn| turn.mailbox_address()).await?;
     let relay: RelayAddress = relay.parse().map_err(|_| Error::RelayAddress)?;
     let mut talk = Talk::owner(&shared.dialer, &relay, owner).await?;
@@ -79,6 +80,8 @@ async fn serve(shared: &Arc<Shared>, stopped: &mut watch::Receiver<bool>) -> Res
     let now = crate::clock::now();
     talk.machine.create(now);
     talk.machine.subscribe(now, after);
+    let mut refresh = tokio::time::interval(REFRESH);
+    refresh.tick().await;
     loop {
         asked.ask(shared, &mut talk).await?;
         tokio::select! {
@@ -107,6 +110,7 @@ async fn serve(shared: &Arc<Shared>, stopped: &mut watch::Receiver<bool>) -> Res
                 _ => {}
             },
             () = shared.owner_wake.notified() => {}
+            _ = refresh.tick() => shared.turn(|turn| turn.refresh_links()).await?,
             _ = stopped.changed() => {
                 talk.close().await;
                 return Ok(());
@@ -173,3 +177,6 @@ impl Asked {
         Ok(())
     }
 }
+
+/// How often the links' prekeys are looked after while connected.
+const REFRESH: Duration = Duration::from_secs(3600);

@@ -95,6 +95,11 @@ impl Account {
         Ok(ManifestMark { recovery_epoch: *recovery_epoch, version: *version, hash })
     }
 
+    #[cfg(test)]
+    pub(crate) fn pretend_version(&mut self, version: u32) {
+        self.mark.1 = version;
+    }
+
     pub(crate) fn device_keys(&self) -> Result<DeviceKeys, Error> {
         DeviceKeys::import(&self.device).map_err(|_| Error::Internal("own device keys"))
     }
@@ -135,6 +140,7 @@ impl Turn<'_, '_> {
             refund: derive(Purpose::Refund),
         };
         self.tx.put(Kind::Account, b"", &account)?;
-        self.rotate_prekeys()
+        self.rotate_prekeys()?;
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! People: how far we are with each, how they are reached, and what we gave them to reach us.
 
+use chopmark_core::identity::{ManifestRef, SignedManifest, Standing};
+use chopmark_wire::payload::ManifestMark;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
@@ -13,6 +15,8 @@ pub(crate) struct Contact {
     pub(crate) stage: Stage,
     /// Their manifest as received, once it verified.
     pub(crate) manifest: Option<Blob>,
+    /// Its number and short hash.
+    pub(crate) mark: Option<Mark>,
     /// Where they are reached: their introduction's endpoints, or the knock of the link that was added.
     pub(crate) reach: Vec<Reach>,
     /// What we gave them to reach us.
@@ -23,9 +27,34 @@ pub(crate) struct Contact {
     pub(crate) verified: bool,
     /// How many messages went out before the first reply: every eighth carries our manifest.
     pub(crate) unanswered: u32,
+    /// The manifest that they named and we do not know, once the user was told.
+    pub(crate) warned_of: Option<Mark>,
     /// Keys that coins for them may be locked to, 33 bytes each.
     pub(crate) lock_keys: Vec<Blob>,
 }
+
+/// Which manifest: its number, and enough of its hash.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    number: (u32, u32),
+    hash: [u8; 16],
+}
+
+impl Mark {
+    /// Is this a manifest that whoever knows `known` has not seen: a later one, or another one of the same number?
+    pub(crate) fn is_news_to(&self, known: &Self) -> bool {
+        self.number > known.number || (self.number == known.number && self.hash != known.hash)
+    }
+}
+
+impl From<ManifestMark> for Mark {
+    fn from(mark: ManifestMark) -> Self {
+        Self { number: (mark.recovery_epoch, mark.version), hash: mark.hash }
+    }
+}
+
+/// Two manifests with one number.
+pub(crate) struct Equivocation;
 
 /// How far we are with someone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +101,39 @@ impl Contact {
             name,
             stage,
             manifest: None,
+            mark: None,
             reach: Vec::new(),
             grant: None,
             fetch: None,
             verified: false,
             unanswered: 0,
+            warned_of: None,
             lock_keys: Vec::new(),
         }
+    }
+
+    /// Takes a manifest that was verified, unless a newer one is known (SPEC §2.4). `Err`: it is another one with the number
+    /// of the one that is known, so the account's root vouches for two stories and neither is believed.
+    pub(crate) fn meet_manifest(&mut self, manifest: &SignedManifest) -> Result<(), Equivocation> {
+        if let Some(known) = &self.manifest {
+            let known = SignedManifest::verify(known).map_err(|_| Equivocation)?;
+            match Standing::of(manifest, &ManifestRef::from(&known)).map_err(|_| Equivocation)? {
+                Standing::Newer { .. } => {}
+                Standing::Same | Standing::Older => return Ok(()),
+                _ => return Err(Equivocation),
+            }
+        }
+        self.set_manifest(manifest);
+        Ok(())
+    }
+
+    fn set_manifest(&mut self, manifest: &SignedManifest) {
+        let number = manifest.number();
+        self.manifest = Some(Blob::new(manifest.as_bytes()));
+        self.mark = Some(Mark {
+            number: (number.recovery_epoch, number.version),
+            hash: manifest.short_hash(),
+        });
     }
 
     pub(crate) fn load(tx: &Tx<'_>, id: &[u8; 32]) -> Result<Option<Self>, StoreError> {

@@ -107,7 +107,11 @@ impl Turn<'_, '_> {
                 return self.emit(What::LinkFailed { contact: (*id).into(), why });
             }
         };
-        contact.manifest = Some(Blob::new(bundle.manifest().as_bytes()));
+        if contact.meet_manifest(bundle.manifest()).is_err() {
+            contact.save(self.tx, id)?;
+            return self
+                .emit(What::LinkFailed { contact: (*id).into(), why: TWO_STORIES.to_owned() });
+        }
         if contact.stage == Stage::Fetching {
             contact.stage = Stage::Knocked;
         }
@@ -189,7 +193,7 @@ impl Turn<'_, '_> {
         let mut link: Link =
             self.tx.find(Kind::Link, handle)?.ok_or(Rejected::Drop("a link that is gone"))?;
         let (id, payload) = self.take_handshake(None, envelope, peeked)?;
-        link.knocks = link.knocks.saturating_add(1);
+        link.taken = link.taken.saturating_add(u32::from(peeked.one_time_prekey.is_some()));
         self.tx.put(Kind::Link, handle, &link)?;
         self.take_payload(&id, &payload)?;
         self.retry_held(handle)?;
@@ -267,7 +271,7 @@ impl Turn<'_, '_> {
         if contact.stage == Stage::Rejected {
             return Err(Rejected::Drop("someone who was rejected"));
         }
-        contact.manifest = Some(Blob::new(manifest.as_bytes()));
+        contact.meet_manifest(&manifest).map_err(|_| Rejected::Warn(TWO_STORIES))?;
         contact.save(self.tx, &id)?;
         self.adopt(&id, opened, entry)?;
         if let Some(number) = peeked.one_time_prekey {
@@ -364,5 +368,7 @@ pub(crate) fn peek(envelope: &[u8]) -> Option<Peeked> {
     InitBlock::peek(envelope)
 }
 
+const TWO_STORIES: &str =
+    "this account shows two different lists of devices under one number; do not trust it";
 const LEASE_MS: u64 = 15_000;
 const DAY_MS: u64 = 24 * 3_600_000;

@@ -18,8 +18,8 @@ pub(crate) struct Link {
     pub(crate) secret: Blob,
     pub(crate) reusable: bool,
     pub(crate) made_ms: u64,
-    /// How many people knocked by it.
-    pub(crate) knocks: u32,
+    /// How many of its one-time prekeys were used since it was last published.
+    pub(crate) taken: u32,
 }
 
 impl Link {
@@ -45,7 +45,7 @@ impl Turn<'_, '_> {
             secret: Blob::new(secret.expose()),
             reusable: uses == LinkUse::Reusable,
             made_ms: self.now.as_millis(),
-            knocks: 0,
+            taken: 0,
         };
         self.tx.put(Kind::Link, &handle, &link)?;
         self.tx.put(Kind::Handle, &handle, &Holder::Link)?;

@@ -6,7 +6,7 @@ use chopmark_pay::Reference;
 use chopmark_wire::content::{Body, Content, Fallback};
 use chopmark_wire::payload::Payload;
 
-use super::contact::{Contact, Stage};
+use super::contact::{Contact, Mark, Stage};
 use super::outbox::Item;
 use super::turn::Turn;
 use crate::error::Error;
@@ -80,6 +80,7 @@ impl Turn<'_, '_> {
 
     /// A payload that a session opened: what it says of the sender, and its content.
     pub(crate) fn take_payload(&mut self, from: &[u8; 32], payload: &Payload) -> Result<(), Error> {
+        self.note_manifest(from, payload)?;
         let Some(raw) = &payload.content else { return Ok(()) };
         let Ok(content) = Content::decode(raw) else {
             // SPEC §7.4 [poison-is-skipped]: authentic and unreadable; the next message must not wait for it.
@@ -107,6 +108,25 @@ impl Turn<'_, '_> {
             _ if content.fallback.text.is_empty() => Ok(()),
             _ => self.show(from, id, content.sent_at.as_millis(), &content.fallback.text),
         }
+    }
+
+    /// SPEC §7.1 [withheld-manifest-shows]: the sender names the newest manifest; if we know another, someone keeps it from
+    /// us, or shows us another one.
+    fn note_manifest(&mut self, from: &[u8; 32], payload: &Payload) -> Result<(), Error> {
+        let Some(mut contact) = Contact::load(self.tx, from)? else { return Ok(()) };
+        let named = Mark::from(payload.manifest);
+        let Some(known) = &contact.mark else { return Ok(()) };
+        if !named.is_news_to(known) || contact.warned_of.as_ref() == Some(&named) {
+            return Ok(());
+        }
+        contact.warned_of = Some(named);
+        contact.save(self.tx, from)?;
+        self.emit(What::Warning {
+            contact: Some((*from).into()),
+            text: "this contact's devices changed and the change did not arrive; compare the \
+                   safety number before you trust new messages"
+                .to_owned(),
+        })
     }
 
     /// SPEC §8.7 [strangers-wait]: no issuer hears of a payment before its payer is accepted.

@@ -3,13 +3,15 @@
 use chopmark_core::identity::Stamp;
 use chopmark_core::link::{LinkSecret, Published};
 use chopmark_core::prekey::{
-    OneTimePrekeySecret, PrekeyId, SIGNED_PREKEY_RETENTION, SignedPart, SignedPrekeySecret,
+    ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, OneTimePrekeySecret, PrekeyId, SIGNED_PREKEY_RETENTION,
+    SignedPart, SignedPrekeySecret,
 };
 use chopmark_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::account::DEVICE;
 use super::blob::Blob;
+use super::link::Link;
 use super::turn::Turn;
 use crate::error::Error;
 use crate::store::Kind;
@@ -29,9 +31,11 @@ pub(crate) struct Offer {
 }
 
 impl Turn<'_, '_> {
-    /// Makes a fresh signed prekey if the newest is due, and deletes the private keys that nobody can use any more.
-    pub(crate) fn rotate_prekeys(&mut self) -> Result<(), Error> {
+    /// Makes a fresh signed prekey if the newest is due, and deletes the private keys that nobody can use any more. Says
+    /// whether there is a fresh one.
+    pub(crate) fn rotate_prekeys(&mut self) -> Result<bool, Error> {
         let mut shelf = self.shelf()?;
+        let mut rotated = false;
         let newest = shelf.signed.last().map(|(key, _)| import_signed(key)).transpose()?;
         if newest.is_none_or(|newest| newest.is_due_for_rotation(self.now)) {
             let id = shelf.take_number()?;
@@ -40,12 +44,30 @@ impl Turn<'_, '_> {
                 *superseded = Some(self.now.as_millis());
             }
             shelf.signed.push((Blob::new(&fresh.export()), None));
+            rotated = true;
         }
         let now = self.now;
         shelf.signed.retain(|(_, superseded)| {
             superseded.is_none_or(|at| Timestamp(at).saturating_add(SIGNED_PREKEY_RETENTION) > now)
         });
-        Ok(self.tx.put(Kind::Prekey, SHELF, &shelf)?)
+        self.tx.put(Kind::Prekey, SHELF, &shelf)?;
+        Ok(rotated)
+    }
+
+    /// Publishes every link anew once the signed prekey has been rotated, and a link of which few one-time prekeys are
+    /// left (SPEC §3.4).
+    pub(crate) fn refresh_links(&mut self) -> Result<(), Error> {
+        let rotated = self.rotate_prekeys()?;
+        for (handle, mut link) in self.tx.every::<Link>(Kind::Link)? {
+            let low = link.reusable && link.taken >= TAKEN_MOST;
+            let Ok(handle) = <[u8; 8]>::try_from(handle.as_slice()) else { continue };
+            if rotated || low {
+                link.taken = 0;
+                self.tx.put(Kind::Link, &handle, &link)?;
+                self.publish_link(&handle, &link)?;
+            }
+        }
+        Ok(())
     }
 
     /// What a link offers: our bundle, and `count` fresh one-time prekeys.
@@ -124,3 +146,5 @@ fn import_signed(key: &Blob) -> Result<SignedPrekeySecret, Error> {
 }
 
 const SHELF: &[u8] = b"shelf";
+/// So many of a link's one-time prekeys were used that fewer than eight are left.
+const TAKEN_MOST: u32 = (ONE_TIME_PREKEYS - ONE_TIME_PREKEYS_LOW + 1) as u32;

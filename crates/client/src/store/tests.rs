@@ -118,6 +118,7 @@ fn a_log_is_read_in_order_by_thread_and_numbers_are_not_reused() {
         .unwrap();
 }
 
+// Tests [one-receives].
 #[test]
 fn only_one_process_receives_while_another_writes() {
     let home = tempfile::tempdir().unwrap();
