@@ -27,7 +27,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
                 None => return,
             },
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
-            // SPEC §9.3 [resume-first]: whoever receives for the home drives what any process left unfinished; resuming
+            // SPEC §9.3: whoever receives for the home drives what any process left unfinished; resuming
             // in every process would ask for everything as often as there are processes.
             _ = health.changed(), if !resumed => {
                 if health.borrow_and_update().receiving {

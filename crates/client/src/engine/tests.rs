@@ -470,3 +470,37 @@ fn debug_texts_name_nobody() {
     assert!(!printed.contains(&contact.to_string()[..8]) && !printed.contains("not for a log"));
     assert_eq!(contact.to_string().parse::<crate::ContactId>().unwrap(), contact);
 }
+
+// Tests [shown-once]. Seen to fail with the record of shown messages left out.
+#[test]
+fn a_content_that_is_sealed_twice_is_shown_once() {
+    let mut world = World::meet(LinkUse::OneTime);
+    let bob = world.id(1);
+    world.send(0, "once");
+    world.turn(0, |turn| turn.seal_again(&bob)).unwrap();
+    world.send(0, "and this");
+    world.settle();
+    world.turn(0, |turn| turn.seal_again(&bob)).unwrap();
+    world.settle();
+    assert_eq!(world.texts(1), ["once", "and this"]);
+}
+
+// Tests [commit-before-ack]: the relay is told by the driver, after this turn; a turn that fails leaves the delivery where
+// it was.
+#[test]
+fn a_delivery_whose_turn_failed_is_taken_the_next_time() {
+    let mut world = World::meet(LinkUse::OneTime);
+    world.send(0, "on a bad disk");
+    world.depart(0);
+    let (handle, envelope) = world.relay.boxes[1].last().unwrap().clone();
+    let seq = world.relay.boxes[1].len() as u64;
+    let delivery = Deliver { seq, handle: Handle(handle), envelope: envelope.into() };
+    let failed: Result<(), Error> = world.turn(1, |turn| {
+        turn.deliver(&delivery)?;
+        Err(Error::Internal("a full disk"))
+    });
+    assert!(failed.is_err());
+    assert!(world.texts(1).is_empty());
+    world.arrive(1);
+    assert_eq!(world.texts(1), ["on a bad disk"]);
+}
