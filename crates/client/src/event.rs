@@ -139,7 +139,7 @@ pub enum What {
         /// Which.
         payment: PaymentId,
     },
-    /// A payment of ours moved on; [`Client::payment`](crate::Client::payment) tells how it stands.
+    /// A payment of ours moved on; [`Client::payments`](crate::Client::payments) tells how it stands.
     PaymentChanged {
         /// Whom we pay.
         contact: ContactId,

@@ -193,7 +193,7 @@ impl Turn<'_, '_> {
         let mut link: Link =
             self.tx.find(Kind::Link, handle)?.ok_or(Rejected::Drop("a link that is gone"))?;
         let (id, payload) = self.take_handshake(None, envelope, peeked)?;
-        link.taken = link.taken.saturating_add(u32::from(peeked.one_time_prekey.is_some()));
+        link.taken = link.taken.saturating_add(usize::from(peeked.one_time_prekey.is_some()));
         self.tx.put(Kind::Link, handle, &link)?;
         self.take_payload(&id, &payload)?;
         self.retry_held(handle)?;

@@ -19,7 +19,7 @@ pub(crate) struct Link {
     pub(crate) reusable: bool,
     pub(crate) made_ms: u64,
     /// How many of its one-time prekeys were used since it was last published.
-    pub(crate) taken: u32,
+    pub(crate) taken: usize,
 }
 
 impl Link {

@@ -147,4 +147,4 @@ fn import_signed(key: &Blob) -> Result<SignedPrekeySecret, Error> {
 
 const SHELF: &[u8] = b"shelf";
 /// So many of a link's one-time prekeys were used that fewer than eight are left.
-const TAKEN_MOST: u32 = (ONE_TIME_PREKEYS - ONE_TIME_PREKEYS_LOW + 1) as u32;
+const TAKEN_MOST: usize = ONE_TIME_PREKEYS - ONE_TIME_PREKEYS_LOW + 1;

@@ -29,10 +29,13 @@ struct User {
 #[derive(Default)]
 struct Relay {
     grants: HashMap<Vec<u8>, (usize, [u8; 8])>,
-    bundles: HashMap<Vec<u8>, (Vec<u8>, VecDeque<Vec<u8>>)>,
+    bundles: HashMap<Vec<u8>, Bundle>,
     boxes: [Vec<([u8; 8], Vec<u8>)>; 2],
     seen: usize,
 }
+
+/// Sealed: the bundle, and its one-time prekeys.
+type Bundle = (Vec<u8>, VecDeque<Vec<u8>>);
 
 struct World {
     users: [User; 2],
