@@ -2,7 +2,7 @@
 //!
 //! prost is lenient: it takes overlong varints, wraps 64-bit values into 32-bit fields, lets the last of two values
 //! win, follows groups, and has no cap on the number of elements, so that a megabyte of empty submessages becomes
-//! a hundred. The scanner walks the bytes along a [`Shape`] generated from the schema and refuses all of that with a
+//! a hundred. The scanner walks the bytes along a shape generated from the schema and refuses all of that with a
 //! typed error, without allocating (SPEC §1.3). Fields that the schema does not name are stepped over, never
 //! descended into.
 //!

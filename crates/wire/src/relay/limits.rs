@@ -21,7 +21,7 @@ pub const FRAMES_PER_SECOND: u32 = 2048;
 pub const WINDOW_MESSAGES: usize = 64;
 /// Bytes of envelopes that may be delivered and not yet acked.
 pub const WINDOW_BYTES: usize = 256 * 1024;
-/// Message numbers in one [`Ack`](super::Ack).
+/// Message numbers in one [`FromClient::Ack`](super::FromClient::Ack).
 pub const ACK_SEQS_MAX: usize = WINDOW_MESSAGES;
 
 /// Longest sealed bundle, in bytes.
