@@ -318,7 +318,8 @@ impl Disk for Faulty {
     }
 }
 
-// Seen to fail with answers returned beside the error of a commit, and with acks refused below the floor.
+// Seen to fail with a full disk or a failed sync answered as if the commit had succeeded, with acks refused below the
+// floor, and with no floor.
 #[test]
 fn t51_a_full_or_failing_disk_never_acks_what_it_did_not_keep() {
     let mailbox = MailboxId([3; 32]);

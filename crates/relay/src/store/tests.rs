@@ -115,7 +115,7 @@ fn a_shelf_answers_what_the_model_answers() {
     assert!(stored > 500, "only {stored} deposits were taken: the test tests little");
 }
 
-// Tests [stored-after-fsync]. Seen to fail with `sync` called once a request, and not at all.
+// Tests [stored-after-fsync]. Seen to fail with `commit` not syncing.
 #[test]
 fn a_batch_takes_one_sync_and_a_batch_that_writes_nothing_none() {
     let folder = tempfile::tempdir().unwrap();
