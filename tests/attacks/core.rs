@@ -3,9 +3,7 @@
 use chopmark_core::{
     handshake::{InitBlock, Own, RespondError},
     identity::{AccountId, DeviceId, DeviceKeys, RootKeys, Seed, SignedManifest, Stamp},
-    prekey::{
-        OneTimePrekeySecret, PrekeyId, SignedPart, SignedPrekeySecret, VerifiedBundle,
-    },
+    prekey::{OneTimePrekeySecret, PrekeyId, SignedPart, SignedPrekeySecret, VerifiedBundle},
     session::{BUCKETS, OpenError, Opened, Session, Status},
     sessions::Sessions,
     time::Timestamp,
