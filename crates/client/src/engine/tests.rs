@@ -305,7 +305,7 @@ fn two_who_add_each_other_at_once_meet() {
 
 // Tests [new-epoch-starts-over].
 #[test]
-fn a_relay_that_delivers_everything_again_changes_nothing() {
+fn t10_a_relay_that_delivers_everything_again_changes_nothing() {
     let mut world = World::meet(LinkUse::OneTime);
     for n in 0..5 {
         world.send(0, &format!("message {n}"));
