@@ -4,5 +4,6 @@
 mod core;
 mod identity;
 mod mint;
+mod pay;
 mod relay;
 mod wire;

@@ -11,7 +11,7 @@
 
 #[allow(dead_code, reason = "the issuer's own tests use the rest")]
 #[path = "../../crates/mint/tests/issuer/harness.rs"]
-mod harness;
+pub(super) mod harness;
 
 use harness::{Blank, Node, blanks, coins, send, swap_body};
 use serde_json::{Value, json};
