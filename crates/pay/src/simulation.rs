@@ -382,8 +382,8 @@ fn a_spent_token_is_refused_and_its_second_copy_too() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    // Tests [swap-ends-by-swap], [intent-first], [counters-never-reused], [match-by-blinded]. Seen to fail with `Stage::Swap if !ok`
-    // treated as final, with counters taken outside the intent, and with restored outputs matched by position.
+    // Tests [swap-ends-by-swap], [intent-first], [counters-never-reused], [match-by-blinded]. Seen to fail with a refused
+    // swap treated as the end, with the counter left where it was, and with restored outputs matched by position.
     #[test]
     fn whatever_is_lost_no_coin_is(
         seed: u64,

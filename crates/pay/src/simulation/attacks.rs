@@ -30,8 +30,8 @@ impl Lie {
     }
 }
 
-// Tests [swap-ends-by-swap], [doubt-holds-the-inputs]. Seen to fail with a refused swap treated as final, which loses
-// the change, and with restored outputs matched by position.
+// Tests [swap-ends-by-swap], [doubt-holds-the-inputs]. The simulation beside it was seen to fail with a refused swap
+// treated as the end, and with restored outputs matched by position.
 #[test]
 fn t76_no_answer_after_the_issuer_took_the_swap_loses_or_frees_a_coin() {
     let lies = [Lie::Silence, Lie::ServerError, Lie::AlreadySpent, Lie::Rubbish, Lie::Empty];

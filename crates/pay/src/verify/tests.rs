@@ -67,8 +67,7 @@ fn a_plain_secret_needs_and_takes_no_witness() {
     assert_eq!(spend(plain, Some(""), 0), Err(Unspendable::WitnessOnPlainSecret));
 }
 
-// Tests [malformed-is-unspendable]. Seen to fail with each check of `condition.rs` removed in turn, and all at once
-// with `parse` returning `None` for what does not parse.
+// Tests [malformed-is-unspendable]. Seen to fail with a condition that does not parse taken for a plain secret.
 #[test]
 fn what_looks_like_a_lock_and_is_none_is_never_spendable() {
     let (a, b) = (hex_of(&key(1)), hex_of(&key(2)));
@@ -204,8 +203,7 @@ fn a_hash_lock_wants_its_preimage_and_its_key() {
     assert_eq!(spend(&secret, Some(&unsigned), 0), Err(Unspendable::WitnessMissing));
 }
 
-// Tests [sig-all-covers-everything]. Seen to fail with `everything` leaving the outputs out, and with the comparison of
-// conditions removed.
+// Tests [sig-all-covers-everything]. Seen to fail with `everything` leaving the outputs out.
 #[test]
 fn a_signature_over_all_covers_every_output() {
     let a = hex_of(&key(1));
