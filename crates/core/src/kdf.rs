@@ -54,6 +54,8 @@ pub(crate) fn expand<const N: usize>(key: &[u8; 32], label: &str, parts: &[&[u8]
 }
 
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    #[cfg(test)]
+    tests::DERIVATIONS.with(|count| count.set(count.get() + 1));
     let mut block = Zeroizing::new([0_u8; 64]);
     for (slot, byte) in block.iter_mut().zip(key) {
         *slot = *byte;
@@ -66,8 +68,22 @@ fn finished(mac: Hmac<Sha256>) -> Key {
 }
 
 #[cfg(test)]
+pub(crate) use tests::derivations;
+
+#[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    std::thread_local! {
+        pub(super) static DERIVATIONS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// How many HMACs this thread has computed.
+    pub(crate) fn derivations() -> u64 {
+        DERIVATIONS.get()
+    }
 
     #[test]
     fn extract_and_expand_are_hkdf() {

@@ -162,19 +162,12 @@ fn noise_costs_header_trials_and_no_more() {
     let (_, b, _) = with_new_chain();
     let mut noise = vec![0x5a; 65536];
     noise[0] = MESSAGE;
-    look(&b, &noise).err().unwrap();
-    let (began, rounds) = (clock(), 200);
-    for _ in 0..rounds {
-        look(&b, &noise).err().unwrap();
-    }
-    let noise = began.elapsed() / rounds;
-    let began = clock();
-    SecretKey::from_secret(Secret::new([3; 32])).diffie_hellman(&b.theirs).unwrap();
-    let agreement = began.elapsed();
-    assert!(noise < agreement * 3, "{noise:?} for noise, {agreement:?} for one agreement");
+    let before = kdf::derivations();
+    assert_eq!(look(&b, &noise).err(), Some(OpenError::NotForThisSession));
+    assert_eq!(kdf::derivations(), before);
 }
 
-// Seen to fail with every leaf between derived and kept: it does not end.
+// Seen to fail with the segments that are passed kept as their halves.
 #[test]
 fn t08_a_jump_of_two_billion_messages_costs_a_few_keys() {
     let (mut a, mut b, mut rng) = pair();
@@ -195,7 +188,7 @@ fn t08_a_jump_of_two_billion_messages_costs_a_few_keys() {
 }
 
 // Tests [gaps-are-bounded].
-// Seen to fail with `bound` removed: 4,800 nodes after 600 messages.
+// Seen to fail with `bound` removed.
 #[test]
 fn t09_a_hundred_thousand_gaps_stay_within_the_bound() {
     let (mut a, mut b, mut rng) = pair();
@@ -248,7 +241,7 @@ fn the_sixth_chain_with_gaps_pushes_the_first_one_out() {
     assert_eq!(b.acknowledgement(), Acknowledged { chain: 0, count: 0 });
 }
 
-// Seen to fail with the index wrapping to 0.
+// Seen to fail with the last index not refused.
 #[test]
 fn t07_the_last_index_ends_the_chain_and_does_not_wrap() {
     let (mut a, mut b, mut rng) = pair();

@@ -24,7 +24,7 @@ fn receive(sessions: &mut Sessions, envelope: &[u8]) -> (Vec<u8>, bool) {
 }
 
 // Tests [glare-by-lower-id].
-// Seen to fail with the higher name chosen on one side.
+// Seen to fail with the peer's session preferred always.
 #[test]
 fn both_sides_of_a_glare_choose_the_same_session() {
     for seed in 0..6 {
@@ -99,7 +99,7 @@ fn a_new_session_beside_a_confirmed_one_carries_probes_until_it_is_confirmed() {
 }
 
 // Tests [unconfirmed-evicts-no-confirmed].
-// Seen to fail with one count of slots for both kinds.
+// Seen to fail with confirmed sessions counted among the unconfirmed.
 #[test]
 fn unconfirmed_sessions_push_out_each_other_only() {
     let mut rng = rng(30);

@@ -46,7 +46,7 @@ fn leaves_are_those_of_the_definition() {
 
 proptest! {
     // Tests [chain-tree], [leaf-once].
-    // Seen to fail with left siblings put after right ones, and with `splice` keeping the node that was opened.
+    // Seen to fail with left siblings put after right ones, and with `splice` keeping the node of the leaf that was taken.
     #[test]
     fn any_order_gives_each_leaf_once(
         order in prop::collection::vec(0_u32..200, 1..150), end in 0_u32..300
