@@ -396,6 +396,21 @@ impl Client {
         }
     }
 
+    /// The coins that a payment of ours locked to its payee, as a Cashu token for a program that takes no other form;
+    /// `None` before they are locked. Only the payee can spend it.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn locked_token(&self, payment: PaymentId) -> Result<Option<String>, Error> {
+        self.shared
+            .look(move |turn| {
+                let pay = turn.account()?.pay()?;
+                let id = payment::PaymentId(*payment.as_bytes());
+                turn.with_records(|records, _| pay.token(records, &id))
+            })
+            .await
+    }
+
     /// Every payment, ours and those to us, oldest first.
     ///
     /// # Errors

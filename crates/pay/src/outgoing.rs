@@ -243,6 +243,26 @@ pub(crate) fn locked<R: Records>(
     Ok(())
 }
 
+/// The locked coins as a Cashu token: whoever has it still needs the payee's key.
+pub(crate) fn token(payment: &Outgoing) -> Option<String> {
+    let keyset_id = cashu::Id::from_bytes(&payment.keyset).ok()?;
+    let proof = |proof: &Proof| {
+        Some(cashu::Proof {
+            amount: proof.amount.into(),
+            keyset_id,
+            secret: cashu::secret::Secret::new(payment.template.secret(&proof.nonce)),
+            c: PublicKey::from_hex(&proof.c).ok()?,
+            witness: None,
+            dleq: None,
+            p2pk_e: None,
+        })
+    };
+    let proofs = payment.proofs.iter().map(proof).collect::<Option<Vec<_>>>()?;
+    let issuer = payment.issuer.parse().ok()?;
+    let unit = payment.unit.parse().ok()?;
+    Some(cashu::Token::new(issuer, proofs, None, unit).to_string())
+}
+
 fn send<R: Records>(turn: &mut Turn<'_, R>, payment: &Outgoing) {
     turn.effects.push(Effect::Send(Outbound {
         to: payment.payee,

@@ -437,6 +437,19 @@ impl Pay {
         crate::view::outcome(records, id)
     }
 
+    /// The coins that a payment of ours locked, as a Cashu token for a payee whose program takes no other form; `None`
+    /// before they are locked. Only the payee's key spends it.
+    ///
+    /// # Errors
+    /// [`RecordsError`].
+    pub fn token(
+        &self,
+        records: &impl Records,
+        id: &PaymentId,
+    ) -> Result<Option<String>, RecordsError> {
+        crate::view::token(records, id)
+    }
+
     /// A request that we made.
     ///
     /// # Errors
