@@ -65,6 +65,22 @@ pub(crate) async fn run(arguments: Arguments, show: &Show) -> Done {
 /// How long a command waits for a relay or an issuer, unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Ends when the user or the system asks this process to stop.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
 /// An argument, or standard input where it is `-`: what should not stand in a shell's history.
 fn argument(text: String) -> Done<String> {
     if text != "-" {

@@ -71,12 +71,25 @@ pub(crate) async fn new_name(client: &Client, name: &str, of: Option<ContactId>)
     }
 }
 
+/// How to show a contact: by name, else by the beginning of the id.
+pub(crate) fn called(contact: &ContactInfo) -> String {
+    match contact.name.as_str() {
+        "" => short(&contact.id),
+        name => plain(name),
+    }
+}
+
 /// How a contact is called: by name, else by the beginning of the id.
 pub(crate) struct Names(Vec<ContactInfo>);
 
 impl Names {
     pub(crate) async fn of(client: &Client) -> Done<Self> {
         Ok(Self(client.contacts().await?))
+    }
+
+    /// Whether the user has named them.
+    pub(crate) fn has(&self, id: &ContactId) -> bool {
+        self.0.iter().any(|it| it.id == *id && !it.name.is_empty())
     }
 
     pub(crate) fn name(&self, id: &ContactId) -> String {

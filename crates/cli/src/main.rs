@@ -15,6 +15,7 @@ mod qr;
 mod show;
 mod when;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -23,20 +24,8 @@ use crate::arguments::Arguments;
 use crate::show::Show;
 
 fn main() -> ExitCode {
-    // The relay and the issuer of `chop demo` are this executable again. They parse their own command lines and start
-    // their own runtimes, so they come before ours.
-    let mut words = std::env::args_os();
-    let _program = words.next();
-    match words.next().and_then(|word| word.into_string().ok()).as_deref() {
-        Some(demo::RELAY) => {
-            let args = std::iter::once("chopmark-relay".into()).chain(words);
-            return chopmark_relay::cli::run(chopmark_relay::cli::Args::parse_from(args));
-        }
-        Some(demo::MINT) => {
-            let args = std::iter::once("chopmark-mint".into()).chain(words);
-            return chopmark_mint::cli::run(chopmark_mint::cli::Args::parse_from(args));
-        }
-        _ => {}
+    if let Some(code) = child() {
+        return code;
     }
     let arguments = Arguments::parse();
     log(arguments.global.verbose);
@@ -50,6 +39,34 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// The relay and the issuer of `chop demo` are this executable again. They parse their own command lines and start their
+/// own runtimes, so they come before ours.
+fn child() -> Option<ExitCode> {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (first, rest) = words.split_first()?;
+    let line = |program: &str| std::iter::once(program.into()).chain(rest.iter().cloned());
+    // What serves ends when the demo does, even if that was killed: the pipe to its standard input closes.
+    if rest.first().is_some_and(|word| word == "run")
+        && (first == demo::RELAY || first == demo::MINT)
+    {
+        std::thread::spawn(|| {
+            let _ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            std::process::exit(0);
+        });
+    }
+    match first.to_str()? {
+        demo::RELAY => {
+            let args = chopmark_relay::cli::Args::parse_from(line("chopmark-relay"));
+            Some(chopmark_relay::cli::run(args))
+        }
+        demo::MINT => {
+            let args = chopmark_mint::cli::Args::parse_from(line("chopmark-mint"));
+            Some(chopmark_mint::cli::run(args))
+        }
+        _ => None,
     }
 }
 

@@ -53,8 +53,9 @@ impl Failure {
         Self::new(Kind::Refused, text)
     }
 
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    /// The same, with the step in which it happened.
+    pub(crate) fn during(&self, step: &str) -> Self {
+        Self::new(self.kind, format!("in the step \"{step}\": {}", self.text))
     }
 
     /// Says it on standard error.

@@ -31,6 +31,18 @@ impl Show {
         }
     }
 
+    /// As [`Show::one`], for an object whose fields have an order.
+    pub(crate) fn record(
+        self,
+        record: &impl serde::Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Done {
+        match self.json {
+            true => print(&serde_json::to_string(record).map_err(std::io::Error::from)?),
+            false => print(&text()),
+        }
+    }
+
     /// Something that only a person wants to read.
     pub(crate) fn text(self, text: &str) -> Done {
         match self.json {

@@ -97,7 +97,10 @@ fn of_incoming(payment: &Incoming) -> Result<PaymentView, RecordsError> {
 }
 
 /// The locked coins of a payment that we make as a token of the standard form, for a program that takes no other.
-pub(crate) fn token(records: &impl Records, id: &PaymentId) -> Result<Option<String>, RecordsError> {
+pub(crate) fn token(
+    records: &impl Records,
+    id: &PaymentId,
+) -> Result<Option<String>, RecordsError> {
     let Some(payment) = outgoing::load(records, &id.0)? else { return Ok(None) };
     if payment.proofs.is_empty() {
         return Ok(None);

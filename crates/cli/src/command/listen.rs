@@ -58,26 +58,11 @@ impl Listen {
                     }
                     told = lost;
                 }
-                _ = interrupted() => return Ok(()),
+                () = super::interrupted() => return Ok(()),
             }
         }
         Ok(())
     }
-}
-
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 async fn print(client: &Client, event: &Event, show: Show) -> Done {
@@ -126,7 +111,13 @@ async fn told(
             "contact_accepted",
             Some(*contact),
             json!({}),
-            format!("{} and you can write to each other now", call(contact)),
+            match names.has(contact) {
+                true => format!("{} and you can write to each other now", call(contact)),
+                false => format!(
+                    "{0} and you can write to each other now; name them: chop accept {0} NAME",
+                    short(contact)
+                ),
+            },
         ),
         What::LinkFailed { contact, why } => (
             "link_failed",

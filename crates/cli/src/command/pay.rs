@@ -8,6 +8,7 @@ use chopmark::{
 };
 use serde_json::{Value, json};
 
+use crate::find::called;
 use crate::outcome::{Done, Failure};
 use crate::show::{Show, confirm, plain, short};
 use crate::when::{date, span};
@@ -51,7 +52,7 @@ impl Pay {
 /// The payee, verified or not; the amount; the lines.
 fn bill(asked: &RequestInfo, payee: &ContactInfo) -> String {
     let request = &asked.request;
-    let name = if payee.name.is_empty() { short(&payee.id) } else { plain(&payee.name) };
+    let name = called(payee);
     let verified = match (payee.verified, payee.confirmed) {
         (true, true) => "safety number compared",
         (true, false) => "safety number compared, session not yet confirmed",

@@ -3,8 +3,9 @@
 use chopmark::Client;
 use serde_json::json;
 
+use crate::find::called;
 use crate::outcome::Done;
-use crate::show::{Show, short};
+use crate::show::Show;
 
 /// Reject someone.
 #[derive(clap::Args)]
@@ -21,7 +22,7 @@ impl Reject {
         client.settled(super::PATIENCE).await?;
         show.one(
             || json!({"id": contact.id.to_string(), "rejected": true}),
-            || format!("Rejected {}. They are told nothing.", short(&contact.id)),
+            || format!("Rejected {}. They are told nothing.", called(&contact)),
         )
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chopmark::{Amount, Bill, Client, LineItem, Unit};
 use serde_json::json;
 
+use crate::find::called;
 use crate::outcome::{Done, Failure};
 use crate::show::{Show, plain, short};
 use crate::when::{now, span};
@@ -54,7 +55,7 @@ impl Request {
         let stored = client.settled(self.timeout).await?;
         show.one(
             || json!({"request": id.to_string(), "from": from.id.to_string(), "amount": shown, "stored": stored}),
-            || format!("Asked {} for {shown}: request {}", plain(&from.name), short(&id)),
+            || format!("Asked {} for {shown}: request {}", called(&from), short(&id)),
         )?;
         match stored {
             true => Ok(()),
