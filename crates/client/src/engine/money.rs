@@ -10,7 +10,7 @@ use chopmark_pay::{
     RedeemRefusal, Reference, Secrets, Settings, Unreachable,
 };
 use chopmark_wire::content::Body;
-use chopmark_wire::payment::{self, IssuerUrl, PaymentRequest, Unit};
+use chopmark_wire::payment::{self, IssuerUrl, PaymentCancel, PaymentRequest, Unit};
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
@@ -71,8 +71,16 @@ impl Turn<'_, '_> {
         let asked = self.asked(request)?.ok_or(Error::NoSuchPayment)?;
         let payee = asked.contact.array().ok_or(Error::Internal("a payee"))?;
         self.accepted(&payee)?;
-        let bytes = Bytes::copy_from_slice(&asked.bytes);
         let (now, pay) = (self.now, self.account()?.pay()?);
+        let known = chopmark_wire::payment::PaymentId::of(
+            &chopmark_wire::payment::RequestId(*request.as_bytes()),
+            self.account()?.id()?.as_bytes(),
+        );
+        let begun = self.with_records(|records, _| pay.payment(records, &known))?.is_some();
+        if asked.cancelled && !begun {
+            return Err(Error::Stage("this request was taken back: ask for another one"));
+        }
+        let bytes = Bytes::copy_from_slice(&asked.bytes);
         let (id, effects) =
             self.with_records(|records, rng| pay.pay(records, &bytes, &payee, now, rng))?;
         self.perform(effects)?;
@@ -98,7 +106,7 @@ impl Turn<'_, '_> {
         let contact = Contact::load(self.tx, from)?.ok_or(Error::NoSuchContact)?;
         let body = match body {
             Body::PaymentRequest(bytes) => return self.take_request(from, bytes),
-            Body::PaymentCancel(bytes) => chopmark_pay::Body::Cancel(bytes.clone()),
+            Body::PaymentCancel(bytes) => return self.take_cancel(from, bytes),
             Body::Payment(bytes) => chopmark_pay::Body::Payment(bytes.clone()),
             Body::PaymentReceipt(bytes) => chopmark_pay::Body::Receipt(bytes.clone()),
             Body::PaymentDecline(bytes) => chopmark_pay::Body::Decline(bytes.clone()),
@@ -129,6 +137,19 @@ impl Turn<'_, '_> {
         };
         self.tx.put(Kind::Request, &id.0, &asked)?;
         self.emit(What::PaymentRequested { contact: (*from).into(), request: RequestId(id.0) })
+    }
+
+    /// A request is taken back by who made it, and by nobody else.
+    fn take_cancel(&mut self, from: &[u8; 32], bytes: &Bytes) -> Result<(), Error> {
+        let Ok(cancel) = PaymentCancel::decode(bytes) else { return Ok(()) };
+        let id = RequestId(cancel.request.0);
+        match self.asked(&id)? {
+            Some(mut asked) if *asked.contact == from[..] => {
+                asked.cancelled = true;
+                Ok(self.tx.put(Kind::Request, id.as_bytes(), &asked)?)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A request that came in.
@@ -222,13 +243,6 @@ impl Turn<'_, '_> {
                 let why = refusal(why).to_owned();
                 self.tx.put(Kind::Redeemed, &id.0, &Err::<(), _>(&why))?;
                 What::RedeemRefused { token: id.0, why }
-            }
-            Event::RequestCancelled(id) => {
-                if let Some(mut asked) = self.asked(&RequestId(id.0))? {
-                    asked.cancelled = true;
-                    self.tx.put(Kind::Request, &id.0, &asked)?;
-                }
-                return Ok(());
             }
             Event::IssuerMisbehaved(_) => {
                 warn("an issuer gave an answer that no honest issuer gives; its money waits")

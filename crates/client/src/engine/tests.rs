@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use chopmark_core::random::array;
 use chopmark_core::time::Timestamp;
+use chopmark_wire::content::Body;
 use chopmark_wire::link::LinkUse;
+use chopmark_wire::payment::{self, PaymentCancel};
 use chopmark_wire::relay::{Deliver, Handle};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -54,7 +56,8 @@ impl User {
         let store = Store::create(home.path(), &unlock(&home)).unwrap();
         let mut user = Self { home, store, rng: StdRng::seed_from_u64(seed) };
         let seed = chopmark_core::identity::Seed::generate(&mut user.rng).unwrap();
-        user.turn(now, |turn| turn.create_account(&seed, &Setup::new(RELAY))).unwrap();
+        let setup = Setup::new(RELAY).issuer("http://127.0.0.1:3338", "chop", 2);
+        user.turn(now, |turn| turn.create_account(&seed, &setup)).unwrap();
         user
     }
 
@@ -506,4 +509,36 @@ fn a_delivery_whose_turn_failed_is_taken_the_next_time() {
     assert!(world.texts(1).is_empty());
     world.arrive(1);
     assert_eq!(world.texts(1), ["on a bad disk"]);
+}
+
+// Seen to fail with the sender of a cancellation not compared.
+#[test]
+fn a_request_is_taken_back_by_its_payee_and_by_nobody_else() {
+    let mut world = World::meet(LinkUse::OneTime);
+    let (alice, bob) = (world.id(0), world.id(1));
+    let unit = chopmark_wire::payment::Unit::new("chop", 2).unwrap();
+    let bill = chopmark_pay::Bill {
+        amount: chopmark_wire::payment::Amount::parse("12.50", &unit).unwrap(),
+        items: Vec::new(),
+        memo: String::new(),
+        expires_at: Timestamp(world.now.0 + 3_600_000),
+        payer: None,
+    };
+    let request = world.turn(1, |turn| turn.request(&alice, &bill)).unwrap();
+    world.settle();
+    let cancel = PaymentCancel { request: payment::RequestId(*request.as_bytes()) };
+    let body = Body::PaymentCancel(cancel.encode());
+    let cancelled = |world: &mut World| {
+        world.turn(0, |turn| Ok(turn.asked(&request)?.unwrap().cancelled)).unwrap()
+    };
+    world
+        .turn(0, |turn| {
+            Contact::new("mallory".to_owned(), Stage::Accepted).save(turn.tx, &[7; 32])?;
+            turn.take_money(&[7; 32], &body)
+        })
+        .unwrap();
+    assert!(!cancelled(&mut world));
+    world.turn(0, |turn| turn.take_money(&bob, &body)).unwrap();
+    assert!(cancelled(&mut world));
+    assert!(matches!(world.turn(0, |turn| turn.pay(&request)), Err(Error::Stage(_))));
 }
