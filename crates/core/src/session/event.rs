@@ -4,7 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The session is `Confirmed` now: the peer is authenticated post-quantum too.
+    /// The session is `Confirmed` now: the peer is authenticated post-quantum too. In a set of sessions sending may have
+    /// moved to it, with sealing as with opening: content that is not acknowledged is to be sealed again there.
     Confirmed,
     /// A KEM epoch was mixed in: whoever copied an older state can no longer follow.
     EpochMixed {
