@@ -143,7 +143,9 @@ impl Turn<'_, '_> {
         if arrived.moved {
             self.seal_again(contact)?;
         }
-        self.take_payload(contact, &arrived.payload)?;
+        if let Some(payload) = &arrived.payload {
+            self.take_payload(contact, payload)?;
+        }
         if Contact::load(self.tx, contact)?.is_some_and(|c| c.stage == Stage::Accepted) {
             self.nudge_sessions(contact)?;
         }

@@ -80,14 +80,13 @@ impl Turn<'_, '_> {
         message: Option<u64>,
         reference: Option<Reference>,
     ) -> Result<(), Error> {
-        let stage = self.seal(contact, Some(content))?;
+        let stage = self.seal(contact, content)?;
         let payment = reference.map(|it| (Blob::new(&it.payment.0), part_number(it.part)));
         self.put_in_outbox(contact, Some(Blob::new(content)), id, message, payment, stage)
     }
 
     /// Queues a message without content, to bring a session on. It is not sealed again if it is lost.
-    pub(crate) fn queue_probe(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
-        let stage = self.seal(contact, None)?;
+    pub(crate) fn queue_probe(&mut self, contact: &[u8; 32], stage: Stage) -> Result<(), Error> {
         self.put_in_outbox(contact, None, MessageId([0; 32]), None, None, stage)
     }
 
@@ -130,7 +129,7 @@ impl Turn<'_, '_> {
             // A row that is sealed anew gets a new number: rows leave in the order in which they were sealed.
             self.tx.remove(Log::Outbox, seq)?;
             let Some(content) = &item.content else { continue };
-            item.stage = self.seal(contact, Some(content))?;
+            item.stage = self.seal(contact, content)?;
             item.due_ms = 0;
             self.tx.push(Log::Outbox, contact, &item)?;
         }

@@ -20,7 +20,8 @@ use crate::store::{Kind, Tx};
 
 /// What a delivery was, once a session opened it.
 pub(crate) struct Arrived {
-    pub(crate) payload: Payload,
+    /// None of a probe, which only moves a session.
+    pub(crate) payload: Option<Payload>,
     /// Sending moved to another session: what is not acknowledged goes out again there.
     pub(crate) moved: bool,
 }
@@ -73,14 +74,10 @@ impl Turn<'_, '_> {
         Ok(save(self.tx, contact, &sessions)?)
     }
 
-    /// Seals a content, or a probe, on the session that sends; without one it waits.
+    /// Seals a content on the session that sends; without one it waits.
     ///
     /// The next state is stored in this very transaction, and the envelope leaves after its commit.
-    pub(crate) fn seal(
-        &mut self,
-        contact: &[u8; 32],
-        content: Option<&[u8]>,
-    ) -> Result<Stage, Error> {
+    pub(crate) fn seal(&mut self, contact: &[u8; 32], content: &[u8]) -> Result<Stage, Error> {
         let sessions = load(self.tx, contact)?;
         let Some(sending) = sessions.sending() else { return Ok(Stage::Unsealed) };
         let account = self.account()?;
@@ -97,7 +94,7 @@ impl Turn<'_, '_> {
         let payload = Payload {
             manifest: account.mark()?,
             manifest_bytes,
-            content: content.map(|content| content.to_vec().into()),
+            content: Some(content.to_vec().into()),
             resend_after: None,
         };
         let bytes = payload.encode().map_err(|error| Error::Seal(error.to_string()))?;
@@ -126,19 +123,46 @@ impl Turn<'_, '_> {
         if let Some(acknowledged) = one.opened.acknowledged {
             self.acknowledged(contact, one.opened.session.id(), acknowledged)?;
         }
-        let payload = Payload::decode(&one.opened.content.to_vec().into())
-            .map_err(|_| Rejected::Drop("no payload"))?;
+        let payload = match one.opened.content.as_slice() {
+            [] => None,
+            content => Some(
+                Payload::decode(&content.to_vec().into())
+                    .map_err(|_| Rejected::Drop("no payload"))?,
+            ),
+        };
         Ok(Arrived { payload, moved: one.moved })
     }
 
-    /// Sends what brings sessions on without carrying anything: the probe of a session beside a confirmed one, and the
-    /// step that confirms the sending one.
+    /// Sends what brings sessions on without carrying anything: the step that confirms the one that sends, and the probes
+    /// of those that stand beside a confirmed one (SPEC §5.8).
     pub(crate) fn nudge_sessions(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
-        let sessions = load(self.tx, contact)?;
-        if sessions.sending().is_some_and(Session::owes_progress) {
-            return self.queue_probe(contact);
+        let before = load(self.tx, contact)?;
+        let before = before.sending().map(|sending| (sending.id(), sending.owes_progress()));
+        if let Some((sending, true)) = before {
+            self.probe(contact, sending)?;
+        }
+        for _ in 0..MOST_PROBES {
+            match load(self.tx, contact)?.probe_due() {
+                Some(session) => self.probe(contact, session)?,
+                None => break,
+            }
+        }
+        let after = load(self.tx, contact)?.sending().map(Session::id);
+        if before.is_some_and(|(sending, _)| Some(sending) != after) {
+            self.seal_again(contact)?;
         }
         Ok(())
+    }
+
+    fn probe(&mut self, contact: &[u8; 32], session: SessionId) -> Result<(), Error> {
+        let sealed = load(self.tx, contact)?
+            .seal_probe(session, self.now, self.rng)
+            .map_err(|error| Error::Seal(error.to_string()))?;
+        let slot = Slot::new(sealed.session(), sealed.position());
+        let tx = &mut *self.tx;
+        let sent = sealed.commit(|unsent| save(tx, contact, unsent.state))?;
+        let stage = Stage::Sealed { envelope: Blob::new(sent.envelope.as_bytes()), slot };
+        self.queue_probe(contact, stage)
     }
 
     /// Is the sending session post-quantum authenticated on both sides?
@@ -172,3 +196,6 @@ fn save(tx: &mut Tx<'_>, contact: &[u8; 32], sessions: &Sessions) -> Result<(), 
 pub(crate) fn name(session: SessionId) -> Blob {
     Blob::new(session.as_bytes())
 }
+
+/// A contact has at most five sessions (SPEC §5.8).
+const MOST_PROBES: usize = 5;
