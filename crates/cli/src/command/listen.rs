@@ -33,7 +33,7 @@ impl Listen {
         tokio::pin!(end);
         let mut events = client.events();
         let mut reachable = tokio::time::interval(LOOK);
-        let mut told = false;
+        let mut alone = 0_u32;
         while left != Some(0) {
             tokio::select! {
                 event = events.next() => {
@@ -52,11 +52,11 @@ impl Listen {
                     };
                 }
                 _ = reachable.tick() => {
-                    let lost = client.health().relay_failures >= FAILURES;
-                    if lost && !told {
+                    let health = client.health();
+                    alone = if health.receiving && !health.connected { alone.saturating_add(1) } else { 0 };
+                    if alone == LONG {
                         complain("your relay cannot be reached; trying again until it can");
                     }
-                    told = lost;
                 }
                 () = super::interrupted() => return Ok(()),
             }
@@ -198,5 +198,5 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 const LOOK: Duration = Duration::from_secs(1);
-/// One failure may be a relay that restarts.
-const FAILURES: u32 = 2;
+/// After so many looks without a connection the user is told; less may be a relay that restarts.
+const LONG: u32 = 3;

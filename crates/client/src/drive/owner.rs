@@ -75,7 +75,11 @@ async fn serve(shared: &Arc<Shared>, stopped: &mut watch::Receiver<bool>) -> Res
     shared.turn(|turn| turn.refresh_links()).await?;
     let (relay, owner, after) = shared.look(|turn| turn.mailbox_address()).await?;
     let relay: RelayAddress = relay.parse().map_err(|_| Error::RelayAddress)?;
-    let mut talk = Talk::owner(&shared.dialer, &relay, owner).await?;
+    let mut talk = tokio::select! {
+        talk = Talk::owner(&shared.dialer, &relay, owner) => talk?,
+        // A relay that does not answer must not hold up the end of the process.
+        _ = stopped.changed() => return Ok(()),
+    };
     let mut asked = Asked::default();
     let now = crate::clock::now();
     talk.machine.create(now);
