@@ -15,12 +15,12 @@ use crate::when::{now, span};
 pub(crate) struct Request {
     /// Whom: your name for them, or the beginning of the id.
     from: String,
+    /// How much, such as 12.50; not needed where the lines of the bill say it.
+    #[arg(conflicts_with = "item", required_unless_present = "item")]
+    amount: Option<String>,
     /// A line of the bill, such as "2 x 4.00 Coffee" or "4.50 Cake"; once for each line.
     #[arg(long, value_name = "LINE")]
     item: Vec<String>,
-    /// The amount, if the bill has no lines.
-    #[arg(long, value_name = "AMOUNT", conflicts_with = "item", required_unless_present = "item")]
-    amount: Option<String>,
     /// A word to the payer.
     #[arg(long, value_name = "TEXT", default_value = "")]
     memo: String,

@@ -137,7 +137,7 @@ fn a_bad_amount_is_no_request() {
     let link = bob.json(&["link"]);
     assert_eq!(alice.chop(&["add", link["link"].as_str().unwrap(), "bob"]).code, 0);
     for amount in ["0", "0.00", "-1", "1.234", "12,50", "1e3", "", "184467440737095516.16"] {
-        let asked = alice.chop(&["request", "bob", &format!("--amount={amount}")]);
+        let asked = alice.chop(&["request", "bob", "--", amount]);
         assert_eq!(asked.code, 2, "{amount}: {asked:?}");
     }
     for item in ["", "Coffee", "2 x Coffee", "0 x 1.00 Coffee", "1.00", "1 x 1.005 Coffee"] {
@@ -156,7 +156,7 @@ fn who_is_unknown_is_not_found() {
     {
         person.chop(command).fails(3, "no contact called bob");
     }
-    person.chop(&["request", "bob", "--amount", "1.00"]).fails(3, "no contact called bob");
+    person.chop(&["request", "bob", "1.00"]).fails(3, "no contact called bob");
     person.chop(&["pay", "0123456789ab"]).fails(3, "chop requests");
     person.chop(&["receipt", "show", "0123456789ab"]).fails(3, "chop payments");
     person.chop(&["receipt", "verify", "nonsense"]).fails(2, "chopreceipt1");
