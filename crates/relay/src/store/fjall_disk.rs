@@ -30,6 +30,8 @@ const MIB: u64 = 1024 * 1024;
 const JOURNAL_BYTES: u64 = 64 * MIB;
 const MEMTABLE_BYTES: u64 = 8 * MIB;
 const CACHE_BYTES: u64 = 32 * MIB;
+/// With so much free, a flush or a compaction did not fail for want of space.
+const FLUSH_BYTES_MAX: u64 = 256 * MIB;
 
 /// A fjall database in one folder.
 pub struct FjallDisk {
@@ -103,6 +105,10 @@ impl FjallDisk {
         Ok(())
     }
 
+    fn free(&self) -> io::Result<u64> {
+        fs4::available_space(&self.folder)
+    }
+
     fn ballast(&self) -> PathBuf {
         self.folder.join("ballast")
     }
@@ -111,7 +117,7 @@ impl FjallDisk {
     fn keep_ballast(&self) {
         let path = self.ballast();
         let ample = self.space.floor.saturating_add(self.space.ballast.saturating_mul(2));
-        if path.exists() || fs4::available_space(&self.folder).unwrap_or(0) < ample {
+        if path.exists() || self.free().unwrap_or(0) < ample {
             return;
         }
         // Without a reserve the floor still holds; the next batch tries again.
@@ -159,14 +165,14 @@ impl Disk for FjallDisk {
                 None => batch.remove(keys, key),
             }
         }
-        batch.commit().map_err(full_or_broken)?;
+        batch.commit().map_err(|error| full_or_broken(error, self.free()))?;
         self.sync()
     }
 
     fn has_room(&mut self) -> bool {
         self.keep_ballast();
         // Failing closed: a disk that does not say how full it is, is full.
-        fs4::available_space(&self.folder).is_ok_and(|free| free >= self.space.floor)
+        self.free().is_ok_and(|free| free >= self.space.floor)
     }
 
     fn reopen(&mut self) -> Result<(), DiskError> {
@@ -194,12 +200,14 @@ fn write_zeros(path: &Path, length: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-fn full_or_broken(error: fjall::Error) -> DiskError {
+/// What a failed commit means on a disk with so much free.
+fn full_or_broken(error: fjall::Error, free: io::Result<u64>) -> DiskError {
     match &error {
         fjall::Error::Io(io) if is_full(io) => DiskError::Full,
         fjall::Error::Storage(lsm) if format!("{lsm:?}").contains("StorageFull") => DiskError::Full,
-        // A flush in the background met the full disk before we did.
-        fjall::Error::Poisoned => DiskError::Full,
+        // A write in the background failed before ours, and fjall does not say why. On a disk with space for it, it
+        // was not the space: going on would be going on after a failed sync (SPEC §6.7).
+        fjall::Error::Poisoned if free.is_ok_and(|free| free < FLUSH_BYTES_MAX) => DiskError::Full,
         _ => broken(error),
     }
 }
@@ -208,16 +216,20 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+const DAMAGED: &str = "the store is damaged; restore the data folder from a backup, or move its folder `queue` away \
+    to begin with an empty store: clients notice and send again what was not acknowledged";
+
 /// The kind of error only: fjall's texts hold paths.
 fn broken(error: fjall::Error) -> DiskError {
     DiskError::Broken(match error {
         fjall::Error::Io(io) => io.kind().to_string(),
         fjall::Error::Locked => "another process has the store open".into(),
         fjall::Error::InvalidVersion(_) => "the store is of another version".into(),
-        fjall::Error::Poisoned => "an earlier write failed".into(),
-        fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable => {
-            "the store is damaged".into()
+        fjall::Error::Poisoned => {
+            "a write in the background failed although there is space; look for disk errors in the \
+             system's log, then start again"
+                .into()
         }
-        _ => "the store cannot be read".into(),
+        _ => DAMAGED.into(),
     })
 }
