@@ -1,12 +1,12 @@
 //! The command line, for the binary `chopmark-mint` and for whoever runs the issuer inside another executable.
 
 use crate::desk::{self, Desk, DeskError};
+use crate::door;
 use crate::http;
 use crate::keyset::Terms;
 use crate::refusal::Refusal;
 use crate::settings::{Folder, FolderError, Settings};
 use crate::treasury::{Answer, Order, show_amount};
-use axum::serve::ListenerExt as _;
 use cashu::util::hex;
 use chopmark_core::random;
 use clap::{Parser, Subcommand};
@@ -115,8 +115,10 @@ enum Command {
 ///
 /// It starts a runtime of its own, so it must not be called inside one.
 pub fn run(args: Args) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,cashu=warn"));
+    // This crate's own lines and no other's at any level: hyper's hold bodies and addresses, cashu's hold coins.
+    let level = std::env::var("CHOPMARK_LOG").ok().and_then(|level| level.parse().ok());
+    let level = level.unwrap_or(tracing::Level::INFO);
+    let filter = tracing_subscriber::EnvFilter::new(format!("off,chopmark_mint={level}"));
     // A host executable may have set its own up.
     let _set = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -254,16 +256,9 @@ fn serve(data: &Path, dev: bool, listen: Option<SocketAddr>) -> Result<(), Failu
         let desk = tokio::spawn(desk.serve());
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let (drain, mut drained) = watch::channel(false);
-        let listener = listener.tap_io(|stream| {
-            // An answer is one small write: it must not wait for an acknowledgement.
-            let _set = stream.set_nodelay(true);
-        });
-        let server = axum::serve(listener, http::router(Arc::clone(&issuer)))
-            .with_graceful_shutdown(async move {
-                let _closed = drained.wait_for(|drain| *drain).await;
-            });
-        let server = tokio::spawn(server.into_future());
+        let (drain, drained) = watch::channel(false);
+        let router = http::router(Arc::clone(&issuer));
+        let server = tokio::spawn(door::serve(listener, router, door::Limits::ISSUER, drained));
         let mut out = io::stdout().lock();
         writeln!(out, "{url}")?;
         out.flush()?;

@@ -28,6 +28,11 @@ pub(crate) const METHOD: &str = "treasury";
 /// Longest body in bytes: a thousand locked inputs with witnesses, and a thousand outputs.
 pub(crate) const MAX_BODY: usize = 2 << 20;
 
+/// Longest body in bytes of a thousand outputs alone, of a thousand Ys, and of a quote: who knows no coin makes the
+/// issuer hold and parse no more than this.
+const MAX_OUTPUTS_BODY: usize = 512 << 10;
+const MAX_POINTS_BODY: usize = 128 << 10;
+const MAX_QUOTE_BODY: usize = 4 << 10;
 /// The head of the ledger: `EPOCH.SEQ.HASH`, decimal, decimal, hex.
 const HEAD: &str = "chopmark-ledger";
 /// Requests answered at once.
@@ -49,20 +54,24 @@ pub(crate) fn router(issuer: Arc<Issuer>) -> Router {
         .route("/v1/keys/{id}", get(keys_of))
         .route("/v1/keysets", get(keysets))
         .route("/v1/swap", post(swap))
-        .route("/v1/mint/quote/{method}", post(mint_quote))
+        .route("/v1/mint/quote/{method}", post(mint_quote).layer(small()))
         .route("/v1/mint/quote/{method}/{id}", get(show_mint_quote))
-        .route("/v1/mint/{method}", post(mint))
-        .route("/v1/melt/quote/{method}", post(melt_quote))
+        .route("/v1/mint/{method}", post(mint).layer(DefaultBodyLimit::max(MAX_OUTPUTS_BODY)))
+        .route("/v1/melt/quote/{method}", post(melt_quote).layer(small()))
         .route("/v1/melt/quote/{method}/{id}", get(show_melt_quote))
         .route("/v1/melt/{method}", post(melt))
-        .route("/v1/checkstate", post(check_state))
-        .route("/v1/restore", post(restore))
+        .route("/v1/checkstate", post(check_state).layer(DefaultBodyLimit::max(MAX_POINTS_BODY)))
+        .route("/v1/restore", post(restore).layer(DefaultBodyLimit::max(MAX_OUTPUTS_BODY)))
         .fallback(|| async { Refusal::Path })
         .method_not_allowed_fallback(|| async { Refusal::Path })
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&issuer), stamp))
         .layer(middleware::from_fn_with_state(gate, admit))
         .with_state(issuer)
+}
+
+fn small() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(MAX_QUOTE_BODY)
 }
 
 /// What the clock of this machine says.
@@ -133,7 +142,7 @@ struct Swap {
 }
 
 async fn swap(State(issuer): Shared, body: Result<Bytes, BodyError>) -> Reply {
-    let Swap { inputs, outputs } = parse(body)?;
+    let Swap { inputs, outputs } = parse(body).await?;
     let checker = Arc::clone(&issuer);
     let check = move || checker.check_swap(&inputs, &outputs, now());
     let signatures = issuer.exchange(work(check).await?).await?;
@@ -153,7 +162,7 @@ async fn mint_quote(
     Path(method): Path<String>,
     body: Result<Bytes, BodyError>,
 ) -> Reply {
-    let asked: MintQuote = parse(body)?;
+    let asked: MintQuote = parse(body).await?;
     let quote =
         new_quote(&issuer, &method, asked.amount, &asked.unit, Purpose::Mint(asked.pubkey))?;
     let id = issuer.quotes.id(&quote);
@@ -198,7 +207,7 @@ async fn mint(
     body: Result<Bytes, BodyError>,
 ) -> Reply {
     is_treasury(&method)?;
-    let request: cashu::MintRequest<String> = parse(body)?;
+    let request: cashu::MintRequest<String> = parse(body).await?;
     let checker = Arc::clone(&issuer);
     let check = move || {
         let signed = |key: PublicKey| {
@@ -223,7 +232,7 @@ async fn melt_quote(
     Path(method): Path<String>,
     body: Result<Bytes, BodyError>,
 ) -> Reply {
-    let asked: MeltQuote = parse(body)?;
+    let asked: MeltQuote = parse(body).await?;
     if asked.request.len() > MAX_REQUEST {
         return Err(Refusal::Body("request is too long"));
     }
@@ -272,7 +281,7 @@ async fn melt(
     body: Result<Bytes, BodyError>,
 ) -> Reply {
     is_treasury(&method)?;
-    let Melt { quote: id, inputs, outputs } = parse(body)?;
+    let Melt { quote: id, inputs, outputs } = parse(body).await?;
     if outputs.is_some_and(|outputs| !outputs.is_empty()) {
         return Err(Refusal::Change);
     }
@@ -293,7 +302,7 @@ struct CheckState {
 }
 
 async fn check_state(State(issuer): Shared, body: Result<Bytes, BodyError>) -> Reply {
-    let CheckState { ys } = parse(body)?;
+    let CheckState { ys } = parse(body).await?;
     limit(ys.len())?;
     let points: Vec<Point> = ys.iter().map(|y| y.to_bytes()).collect();
     let look = move |books: &mut crate::ledger::books::Books| {
@@ -318,7 +327,7 @@ struct Restore {
 }
 
 async fn restore(State(issuer): Shared, body: Result<Bytes, BodyError>) -> Reply {
-    let Restore { outputs } = parse(body)?;
+    let Restore { outputs } = parse(body).await?;
     limit(outputs.len())?;
     let points: Vec<Point> = outputs.iter().map(|it| it.blinded_secret.to_bytes()).collect();
     let look = move |books: &mut crate::ledger::books::Books| {
@@ -378,13 +387,17 @@ fn limit(length: usize) -> Result<(), Refusal> {
 
 type BodyError = axum::extract::rejection::BytesRejection;
 
-fn parse<T: DeserializeOwned>(body: Result<Bytes, BodyError>) -> Result<T, Refusal> {
+/// Reads a body. Each point in it costs a square root, so that is done away from the connections' threads.
+async fn parse<T: DeserializeOwned + Send + 'static>(
+    body: Result<Bytes, BodyError>,
+) -> Result<T, Refusal> {
     let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLong(MAX_BODY),
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLong,
         _ => Refusal::Body("not received whole"),
     })?;
     // What serde says could quote the body.
-    serde_json::from_slice(&body).map_err(|_| Refusal::Body("not the JSON that this path takes"))
+    let wrong = |_| Refusal::Body("not the JSON that this path takes");
+    work(move || serde_json::from_slice(&body).map_err(wrong)).await
 }
 
 /// Runs what costs curve arithmetic away from the threads that hold connections.

@@ -9,6 +9,7 @@
 pub mod cli;
 mod curve;
 mod desk;
+mod door;
 mod http;
 mod issuer;
 mod keyset;

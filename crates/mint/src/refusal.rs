@@ -24,9 +24,9 @@ pub(crate) enum Refusal {
     /// The body is not what this path takes.
     #[error("body is malformed: {0}")]
     Body(&'static str),
-    /// The body is longer than announced.
-    #[error("body is longer than {0} bytes")]
-    TooLong(usize),
+    /// The body is longer than this path needs for its largest request.
+    #[error("body is longer than this path takes")]
+    TooLong,
     /// An array is longer than announced.
     #[error("more than {0} inputs or outputs: split the request")]
     TooMany(usize),
@@ -82,7 +82,7 @@ impl Refusal {
                 Books::Alarm { .. } => 50000,
             },
             Self::Forged | Self::Unspendable(_) => 10001,
-            Self::Body(_) | Self::TooLong(_) | Self::Path => 10000,
+            Self::Body(_) | Self::TooLong | Self::Path => 10000,
             Self::TooMany(_) => 11014,
             Self::Amount => 11006,
             Self::Unit => 11013,
@@ -102,7 +102,7 @@ impl Refusal {
             }
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Path => StatusCode::NOT_FOUND,
-            Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -61,8 +61,8 @@ pub(crate) enum FolderError {
     /// `mint.toml` does not parse.
     #[error("mint.toml is malformed: {0}")]
     Settings(String),
-    /// The seed file is not 64 hex digits, or gives other keysets than the ledger's.
-    #[error("the master seed is damaged or not this ledger's: restore it from a copy")]
+    /// The seed file is missing, not 64 hex digits, or gives other keysets than the ledger's.
+    #[error("the master seed is missing, damaged or not this ledger's: restore it from a copy")]
     Seed,
     /// The alarm was raised and nobody has taken it down.
     #[error("an alarm was raised: find its cause, then remove the file `alarm` from the folder")]
@@ -163,7 +163,10 @@ impl Folder {
     }
 
     fn seed(&self) -> Result<MasterSeed, FolderError> {
-        let text = Zeroizing::new(fs::read_to_string(self.file("seed"))?);
+        let text = match fs::read_to_string(self.file("seed")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FolderError::Seed),
+            text => Ok(Zeroizing::new(text?)),
+        }?;
         let bytes = Zeroizing::new(hex::decode(text.trim()).map_err(|_| FolderError::Seed)?);
         Ok(MasterSeed::new(bytes.as_slice().try_into().map_err(|_| FolderError::Seed)?))
     }

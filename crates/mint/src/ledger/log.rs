@@ -7,6 +7,7 @@ use super::entry::Entry;
 use chopmark_core::{hash, label};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// What a reply says about the ledger: compared by wallets, which freeze an issuer that goes back.
@@ -66,7 +67,8 @@ impl Log {
         bytes.extend_from_slice(&identity);
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_be_bytes());
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        // Its owner's alone: it holds what wallets asked for, and when.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
         sync_folder(path)
