@@ -108,6 +108,9 @@ pub(crate) struct Plan {
     pub(crate) keyset: Vec<u8>,
     pub(crate) lock: Option<Lock>,
     pub(crate) outputs: Vec<Planned>,
+    /// When it was last posted without an answer: from then on a copy of it may be on its way.
+    #[serde(default)]
+    pub(crate) adrift: Option<u64>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -136,6 +139,8 @@ pub(crate) struct Turn<'a, R: Records> {
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const BACKOFF_FIRST: u64 = 1_000;
 const BACKOFF_MAX: u64 = 600_000;
+/// A call is given up after a minute; no copy of it arrives later than this.
+const ADRIFT_MAX: u64 = 86_400_000;
 
 impl Job {
     pub(crate) fn new(issuer: &str, unit: &str, purpose: Purpose, inputs: Vec<Input>) -> Self {
@@ -155,6 +160,29 @@ impl Job {
             due: 0,
             idle: false,
         }
+    }
+
+    /// The swap that is being posted got no answer.
+    fn drift(&mut self, now: Timestamp) {
+        if self.stage == Stage::Swap
+            && let Some(plan) = self.plans.last_mut()
+        {
+            plan.adrift = Some(now.as_millis());
+        }
+    }
+
+    /// May a copy of a plan still reach the issuer, so that the inputs could yet be spent for it?
+    pub(crate) fn is_adrift(&self, now: Timestamp) -> bool {
+        let arrives = |since: u64| now.as_millis() < since.saturating_add(ADRIFT_MAX);
+        self.plans.iter().filter_map(|plan| plan.adrift).any(arrives)
+    }
+}
+
+impl Plan {
+    /// Two jobs that came of one remember the same plan.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let first = |plan: &Self| plan.outputs.first().map(|output| output.counter);
+        self.keyset == other.keyset && first(self) == first(other)
     }
 }
 
@@ -313,6 +341,10 @@ impl<R: Records> Turn<'_, R> {
                 (Method::Post, "/v1/restore".to_owned(), nut::write(&nut::Restore { outputs }))
             }
         };
+        if !job.idle && job.since <= job.attempt {
+            // The call before this one was not answered, or its answer has not been seen.
+            job.drift(self.now);
+        }
         job.attempt = job.attempt.saturating_add(1);
         job.idle = false;
         job.due = self.now.saturating_add(CALL_TIMEOUT).as_millis();
@@ -329,6 +361,7 @@ impl<R: Records> Turn<'_, R> {
     fn answered(&mut self, mut job: Job, answer: Option<HttpReply>) -> Result<(), RecordsError> {
         let Some(answer) = answer.filter(|answer| answer.status < 500 && answer.status != 429)
         else {
+            job.drift(self.now);
             return self.back_off(job);
         };
         let ok = answer.status == 200;

@@ -377,6 +377,10 @@ pub(crate) fn cancelled<R: Records>(
     turn: &mut Turn<'_, R>,
     id: [u8; 32],
 ) -> Result<(), RecordsError> {
+    // Half of the coins may still be on their way back: until then it must not begin again.
+    if job::all(turn.records)?.iter().any(|job| job.purpose == Purpose::Lock(id)) {
+        return Ok(());
+    }
     let payment = existing(turn.records, &id)?;
     if payment.state == State::Locking { set(turn, payment, State::Cancelled) } else { Ok(()) }
 }

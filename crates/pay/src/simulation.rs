@@ -5,6 +5,7 @@
 //! issued = spendable + fees, to the unit.
 
 mod attacks;
+mod doubts;
 mod issuer;
 
 use std::{collections::VecDeque, time::Duration};

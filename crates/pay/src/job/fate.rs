@@ -1,6 +1,6 @@
 //! What became of a swap: the decision table of SPEC §8.9, and what follows for its purpose.
 
-use super::{Held, InputState, Job, Purpose, Stage, Turn, plan::Signed};
+use super::{Held, InputState, Job, Plan, Purpose, Stage, Turn, plan::Signed};
 use crate::{Records, RecordsError, RedeemRefusal, coin, nut};
 
 impl<R: Records> Turn<'_, R> {
@@ -53,17 +53,21 @@ impl<R: Records> Turn<'_, R> {
             return self.enter(job, Stage::Keysets);
         }
         match job.purpose {
-            Purpose::Redeem(id) => crate::redeem::refused(self, &job, id, RedeemRefusal::Refused),
             Purpose::Lock(_) if job.inputs.len() > 1 => self.halve(job),
+            Purpose::Redeem(_) | Purpose::Claim(_) if job.is_adrift(self.now) => self.hold(job),
+            Purpose::Redeem(id) => crate::redeem::refused(self, &job, id, RedeemRefusal::Refused),
             Purpose::Claim(payment) => {
                 self.end(&job)?;
                 crate::incoming::unclaimable(self, payment)
             }
-            Purpose::Lock(_) | Purpose::Reclaim(_) | Purpose::Verify(_) => {
-                job.failures = job.failures.saturating_add(6);
-                self.back_off_to(job, Stage::Keysets)
-            }
+            Purpose::Lock(_) | Purpose::Reclaim(_) | Purpose::Verify(_) => self.hold(job),
         }
+    }
+
+    /// Nothing ends it yet: tries again, slowly.
+    fn hold(&mut self, mut job: Job) -> Result<(), RecordsError> {
+        job.failures = job.refusals.saturating_add(6).min(16);
+        self.back_off_to(job, Stage::Keysets)
     }
 
     /// Too large for the issuer? Each half takes its coins back by itself, and remembers what was posted before.
@@ -97,6 +101,8 @@ impl<R: Records> Turn<'_, R> {
             }
         }
         job.inputs = left;
+        // With fewer inputs no earlier plan can come true any more, and the next one takes back what is left.
+        job.plans.iter_mut().for_each(|plan| plan.adrift = None);
         if let Purpose::Claim(payment) = job.purpose {
             // All or nothing: what is left is let go of, to the payer.
             self.end(&job)?;
@@ -116,15 +122,14 @@ impl<R: Records> Turn<'_, R> {
         if let Purpose::Reclaim(payment) = job.purpose {
             crate::outgoing::partly_claimed(self, payment)?;
         }
-        // With fewer inputs no earlier plan can come true any more, and this one takes back what is left.
-        if job.plans.is_empty() {
-            job.lock = None;
-        }
         self.plan(job)
     }
 
     /// The fee eats it all.
     pub(super) fn worthless(&mut self, job: Job) -> Result<(), RecordsError> {
+        if job.is_adrift(self.now) {
+            return self.hold(job);
+        }
         match job.purpose {
             Purpose::Redeem(id) => crate::redeem::refused(self, &job, id, RedeemRefusal::BelowFee),
             Purpose::Claim(payment) => {
@@ -173,6 +178,7 @@ impl<R: Records> Turn<'_, R> {
             }
         }
         let Some(plan) = job.plans.get(index) else { return Err(RecordsError::Damaged) };
+        self.others_of(&job, plan)?;
         let mut locked = Vec::new();
         for signed in coins {
             if signed.planned.locked {
@@ -202,5 +208,31 @@ impl<R: Records> Turn<'_, R> {
             Purpose::Reclaim(payment) => crate::outgoing::reclaimed(self, payment),
             Purpose::Verify(_) => Ok(()),
         }
+    }
+
+    /// Jobs that were halved off this one know the plans from before. The one that came true took their inputs too;
+    /// else none of these plans can come true any more.
+    fn others_of(&mut self, job: &Job, done: &Plan) -> Result<(), RecordsError> {
+        for mut other in super::all(self.records)? {
+            if other.number == job.number || other.purpose != job.purpose {
+                continue;
+            }
+            if other.plans.iter().any(|plan| plan.is(done)) {
+                for input in &other.inputs {
+                    if let Held::Own(counter) = input.held {
+                        coin::delete(self.records, &input.keyset, counter)?;
+                    }
+                }
+                self.end(&other)?;
+                continue;
+            }
+            for plan in &mut other.plans {
+                if job.plans.iter().any(|shared| shared.is(plan)) {
+                    plan.adrift = None;
+                }
+            }
+            self.save(&other)?;
+        }
+        Ok(())
     }
 }

@@ -37,7 +37,20 @@ impl<R: Records> Turn<'_, R> {
             }
             _ => {}
         }
+        if self.stands(&job)? {
+            return self.enter(job, Stage::Swap);
+        }
         self.plan(job)
+    }
+
+    /// Would a new plan ask for what the last one asks for already? Then it is posted again: plans stay few.
+    fn stands(&self, job: &Job) -> Result<bool, RecordsError> {
+        let Some(plan) = job.plans.last().filter(|plan| plan.lock.is_none()) else {
+            return Ok(false);
+        };
+        let active = keyset::active(self.records, &job.issuer, &job.unit, None)?;
+        let sum = plan.outputs.iter().try_fold(0_u64, |sum, it| sum.checked_add(it.amount));
+        Ok(active.is_some_and(|keyset| keyset.id == plan.keyset) && self.net(job)? == sum)
     }
 
     /// Takes fresh counters and posts a swap for outputs under them.
@@ -83,7 +96,7 @@ impl<R: Records> Turn<'_, R> {
             .zip(outputs)
             .map(|(counter, (amount, locked))| Planned { amount, counter, locked })
             .collect();
-        job.plans.push(Plan { keyset: keyset.id, lock, outputs });
+        job.plans.push(Plan { keyset: keyset.id, lock, outputs, adrift: None });
         job.failures = 0;
         self.enter(job, Stage::Swap)
     }
