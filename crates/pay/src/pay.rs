@@ -163,11 +163,13 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The payee signed for it. The receipt verifies without us.
+    /// The payee signed for it. The receipt verifies without us. While it is only *accepted* the payee may still fail to
+    /// claim; then the coins come back, and this becomes `Refused`.
     Paid(Box<PaymentReceipt>),
-    /// It will not be paid, and why; the coins are here or on their way back.
+    /// It was not paid, and why; the coins are here.
     Refused(Refusal),
-    /// Not known yet; ask again with the same id.
+    /// Not known yet; ask again with the same id. That the payee declined says little until the coins are back: it could
+    /// still claim them.
     Unknown(PaymentId),
 }
 

@@ -7,6 +7,7 @@
 mod attacks;
 mod doubts;
 mod issuer;
+mod outcomes;
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chopmark_core::time::Timestamp;
-use chopmark_wire::payment::{IssuerUrl, PaymentId, PaymentReceipt, RequestId};
+use chopmark_wire::payment::{IssuerUrl, PaymentId, PaymentReceipt, RequestId, Stage};
 
 use crate::{
     Balance, Direction, Outcome, Pay, PaymentView, Records, RecordsError, Refusal, State, coin,
@@ -110,17 +110,26 @@ pub(crate) fn token(
 
 pub(crate) fn outcome(records: &impl Records, id: &PaymentId) -> Result<Outcome, RecordsError> {
     let Some(payment) = outgoing::load(records, &id.0)? else { return Ok(Outcome::Unknown(*id)) };
-    if let Some(bytes) = &payment.receipt
-        && let Ok(receipt) = PaymentReceipt::decode(&Bytes::copy_from_slice(bytes))
-    {
-        return Ok(Outcome::Paid(Box::new(receipt)));
-    }
-    if let Some(reason) = outgoing::reason(&payment) {
-        return Ok(Outcome::Refused(Refusal::Declined(reason)));
-    }
-    Ok(match payment.state {
-        State::Cancelled => Outcome::Refused(Refusal::Issuer),
-        State::Reclaimed => Outcome::Refused(Refusal::NotClaimed),
-        _ => Outcome::Unknown(*id),
+    // Refused is only what is back: who has declined may still claim until then.
+    let refusal = match payment.state {
+        State::Cancelled => Some(Refusal::Issuer),
+        State::Reclaimed => Some(Refusal::NotClaimed),
+        State::Declined => outgoing::reason(&payment).map(Refusal::Declined),
+        _ => None,
+    };
+    let receipt = payment.receipt.as_ref();
+    let receipt = receipt.and_then(|it| PaymentReceipt::decode(&Bytes::copy_from_slice(it)).ok());
+    Ok(match (receipt, refusal) {
+        // The payee says that it has claimed. If it has not, that is its loss.
+        (Some(receipt), _) if receipt.claims().stage == Stage::Settled => {
+            Outcome::Paid(Box::new(receipt))
+        }
+        // What was only accepted, and is back, was not paid.
+        (_, Some(refusal)) => Outcome::Refused(refusal),
+        (Some(receipt), None) => match payment.state {
+            State::Returning | State::Reclaiming | State::Split => Outcome::Unknown(*id),
+            _ => Outcome::Paid(Box::new(receipt)),
+        },
+        (None, None) => Outcome::Unknown(*id),
     })
 }
