@@ -17,12 +17,11 @@ fn a_hundred_sends_beside_a_listener_lose_nothing_and_use_no_key_twice() {
     let at = |name: &str| folder.path().join(name);
     let (alices_key, bobs_key) = (at("alice.key"), at("bob.key"));
     let relay = Server::start("chopmark-relay", at("relay"));
-    let issuer = "http://127.0.0.1:9";
     let unlock =
         |key: &std::path::Path| ["--key-file".to_owned(), key.to_str().unwrap().to_owned()];
     let new = |name: &str, key: &std::path::Path| {
         let unlock = unlock(key);
-        Person::new(at(name), [&unlock[0], &unlock[1]], &relay.address, issuer)
+        Person::new(at(name), [&unlock[0], &unlock[1]], &["--relay", &relay.address])
     };
     let (alice, bob) = (new("alice", &alices_key), new("bob", &bobs_key));
     let link = bob.json(&["link"])[0]["link"].as_str().unwrap().to_owned();
@@ -50,11 +49,10 @@ fn a_hundred_sends_beside_a_listener_lose_nothing_and_use_no_key_twice() {
         });
     });
 
-    let received = wait_for("a hundred texts", || {
+    wait_for("a hundred texts", || {
         let received = events(&bobs.lines(), "message");
         (received.len() >= SENDERS).then_some(())
     });
-    let () = received;
     wait_for("Bob's answers", || {
         (events(&alices.lines(), "message").len() >= ANSWERS).then_some(())
     });

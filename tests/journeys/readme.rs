@@ -25,8 +25,11 @@ fn two_people_chat_and_pay_while_every_process_is_killed() {
 
     says("chop --home alice init --relay RELAY --issuer URL");
     let unlock = ["--passphrase-file", passphrase.to_str().unwrap()];
-    let alice = Person::new(at("alice"), unlock, &relay.address, &mint.address);
-    let bob = Person::new(at("bob"), unlock, &relay.address, &mint.address);
+    let init = ["--relay", &relay.address, "--issuer", &mint.address, "--merchant"];
+    let alice = Person::new(at("alice"), unlock, &init[..4]);
+    // He sells coffee, and claims at once.
+    says("and the same for bob, --merchant");
+    let bob = Person::new(at("bob"), unlock, &init);
 
     says("chop --home bob link");
     let link = bob.json(&["link"])[0]["link"].as_str().unwrap().to_owned();
