@@ -338,7 +338,7 @@ fn t51_a_full_or_failing_disk_never_acks_what_it_did_not_keep() {
         StoreAnswer::Messages(messages) => messages.iter().map(|it| it.seq).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    let create = StoreRequest::Create { mailbox };
+    let create = StoreRequest::Create { mailbox, new: true };
     let granting = StoreRequest::Grant { mailbox, grant: granted };
     shelf.apply(NOW, vec![create, granting, deposit(1)]).unwrap();
 

@@ -23,6 +23,9 @@ pub enum StoreRequest {
     Create {
         /// Whose.
         mailbox: MailboxId,
+        /// Whether one may be made. The connection says so; who runs it takes it back from whoever made many. Without
+        /// it, and with none there, the answer is to come later.
+        new: bool,
     },
     /// Accept a capability.
     Grant {

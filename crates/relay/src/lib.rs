@@ -15,4 +15,5 @@ pub mod home;
 pub mod node;
 pub mod store;
 
+mod prefix;
 mod task;

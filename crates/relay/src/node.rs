@@ -24,6 +24,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     endpoint::{self, ListenError},
     home::Home,
+    prefix::{Creates, Crowd},
     store::{FjallDisk, Shelf, Space, StoreError, Writer},
     task,
 };
@@ -46,6 +47,9 @@ pub(crate) struct Shared {
     /// Connections in their handshake, and all of them.
     pub(crate) opening: AtomicUsize,
     pub(crate) open: AtomicUsize,
+    /// What each address prefix has and may have.
+    crowd: Arc<Crowd>,
+    pub(crate) creates: Creates,
     /// Why the store stopped, if it did.
     failed: watch::Sender<Option<String>>,
 }
@@ -109,6 +113,8 @@ impl Node {
             draining: watch::Sender::new(false),
             opening: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            crowd: Arc::default(),
+            creates: Creates::default(),
             failed: watch::Sender::new(None),
         });
         let (hears, fails) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -207,7 +213,12 @@ async fn accept(shared: Arc<Shared>, endpoint: Endpoint, writer: Writer) {
             let _ = incoming.retry();
             continue;
         }
-        tokio::spawn(task::serve(Arc::clone(&shared), writer.clone(), incoming));
+        // After the address is known to be real where it matters, so that nobody uses up another's share.
+        let Some(place) = shared.crowd.enter(incoming.remote_address().ip()) else {
+            incoming.refuse();
+            continue;
+        };
+        tokio::spawn(task::serve(Arc::clone(&shared), writer.clone(), incoming, place));
     }
 }
 

@@ -10,6 +10,7 @@ use chopmark_core::time::Timestamp;
 use chopmark_mailbox::{
     RelayConnection,
     relay::{Input, Output},
+    store::StoreRequest,
 };
 use chopmark_wire::relay::{GoAwayReason, MailboxId};
 use quinn::{Incoming, RecvStream, SendStream, VarInt};
@@ -21,6 +22,7 @@ use tokio::{
 use crate::{
     endpoint::channel_binding,
     node::{Shared, Subscriber, now},
+    prefix::{Place, Prefix},
     store::{
         Writer,
         writer::{Answered, Reply},
@@ -37,7 +39,7 @@ const LAST_FRAME_TIME: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 32 * 1024;
 
 /// Serves one connection from its first packet to its last.
-pub(crate) async fn serve(shared: Arc<Shared>, writer: Writer, incoming: Incoming) {
+pub(crate) async fn serve(shared: Arc<Shared>, writer: Writer, incoming: Incoming, place: Place) {
     let _open = Counted::new(&shared, |shared| &shared.open);
     let opened = {
         let _opening = Counted::new(&shared, |shared| &shared.opening);
@@ -55,6 +57,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, writer: Writer, incoming: Incomin
         answers,
         subscriber: Arc::default(),
         mailbox: None,
+        prefix: place.prefix,
     };
     let reason = task.run().await;
     if let Some(mailbox) = &task.mailbox {
@@ -91,6 +94,8 @@ struct Task {
     answers: UnboundedReceiver<Answered>,
     subscriber: Arc<Subscriber>,
     mailbox: Option<MailboxId>,
+    /// Where it came from; none for loopback.
+    prefix: Option<Prefix>,
 }
 
 impl Task {
@@ -139,8 +144,12 @@ impl Task {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Send(frame) => bytes.push(frame),
-                Output::Store { ticket, request } => {
-                    self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket));
+                Output::Store { ticket, mut request } => {
+                    // SPEC §6.8 [prefix-share]: beyond its share a prefix still opens what it has.
+                    if let StoreRequest::Create { new, .. } = &mut request {
+                        *new = self.shared.creates.take(now(), self.prefix);
+                    }
+                    self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket)).await;
                 }
                 Output::Subscribed(mailbox) => {
                     self.mailbox = Some(mailbox);

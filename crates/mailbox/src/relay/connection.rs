@@ -26,7 +26,7 @@ pub struct Identity {
 }
 
 /// Names a store request of one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
 /// What happens to a connection.
@@ -255,7 +255,7 @@ impl RelayConnection {
     fn owner_request(&mut self, id: RequestId, mailbox: MailboxId, request: Request) {
         let answer = Pending::Answer(id);
         match request {
-            Request::Create => self.store(answer, 0, StoreRequest::Create { mailbox }),
+            Request::Create => self.store(answer, 0, StoreRequest::Create { mailbox, new: true }),
             Request::Grant(grant) => self.store(answer, 0, StoreRequest::Grant { mailbox, grant }),
             Request::Revoke(capability) => {
                 self.store(answer, 0, StoreRequest::Revoke { mailbox, capability });

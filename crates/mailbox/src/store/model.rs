@@ -69,7 +69,10 @@ impl Model {
 
     fn answer(&mut self, now: Timestamp, request: StoreRequest) -> Result<StoreAnswer, Refusal> {
         match request {
-            StoreRequest::Create { mailbox } => {
+            StoreRequest::Create { mailbox, new } => {
+                if !new && !self.mailboxes.contains_key(&mailbox) {
+                    return Err(Refusal::Later { hours: 1 });
+                }
                 self.mailboxes.entry(mailbox).or_default();
                 Ok(StoreAnswer::Done)
             }

@@ -173,8 +173,11 @@ struct Rules<'a, D> {
 impl<D: Disk> Rules<'_, D> {
     fn answer(&mut self, request: StoreRequest) -> Rule<StoreAnswer> {
         match request {
-            StoreRequest::Create { mailbox } => {
+            StoreRequest::Create { mailbox, new } => {
                 if self.mailbox(&mailbox)?.is_none() {
+                    if !new {
+                        return Err(LATER);
+                    }
                     self.put_mailbox(&mailbox, &Mailbox::default());
                 }
                 Ok(StoreAnswer::Done)

@@ -34,7 +34,7 @@ fn any_request(rng: &mut ChaCha20Rng, now: Timestamp) -> StoreRequest {
     let mailbox = MailboxId([u8::try_from(below(3)).unwrap(); 32]);
     let capability = capability(below(6)).hash();
     match below(24) {
-        0 => StoreRequest::Create { mailbox },
+        0 => StoreRequest::Create { mailbox, new: below(3) != 0 },
         1 | 2 => StoreRequest::Grant {
             mailbox,
             grant: Grant {
@@ -133,7 +133,8 @@ fn a_batch_takes_one_sync_and_a_batch_that_writes_nothing_none() {
         let (capability, id) = (capability(1).hash(), MessageId::of(&envelope));
         StoreRequest::Deposit { capability, ttl: TtlClass::Month, id, envelope }
     };
-    let mut batch = vec![StoreRequest::Create { mailbox }, StoreRequest::Grant { mailbox, grant }];
+    let mut batch =
+        vec![StoreRequest::Create { mailbox, new: true }, StoreRequest::Grant { mailbox, grant }];
     batch.extend((0..100).map(deposit));
     let before = shelf.disk().syncs();
     shelf.apply(NOW, batch).unwrap();
@@ -245,7 +246,10 @@ fn an_epoch_stays_for_the_life_of_a_store() {
     let mut again = Shelf::open(disk, || panic!("drawn twice")).unwrap();
     let mailbox = MailboxId([1; 32]);
     let answers = again
-        .apply(NOW, vec![StoreRequest::Create { mailbox }, StoreRequest::Subscribe { mailbox }])
+        .apply(
+            NOW,
+            vec![StoreRequest::Create { mailbox, new: true }, StoreRequest::Subscribe { mailbox }],
+        )
         .unwrap();
     assert_eq!(answers[1], StoreAnswer::Subscribed { epoch: EPOCH, head: 0 });
 }

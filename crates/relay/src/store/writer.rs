@@ -4,7 +4,10 @@
 //! batch that it is of.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -15,7 +18,7 @@ use chopmark_mailbox::{
     store::{MailboxStore, StoreAnswer, StoreRequest},
 };
 use chopmark_wire::relay::MailboxId;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender};
 
 use super::shelf::StoreError;
 
@@ -50,12 +53,14 @@ impl Drop for Reply {
     }
 }
 
-type Job = (StoreRequest, Reply);
+/// A request, where its answer goes, and its place in the queue.
+type Job = (StoreRequest, Reply, OwnedSemaphorePermit);
 
 /// A handle to the writer's thread. Cheap to clone; the thread ends when the last one goes.
 #[derive(Clone, Debug)]
 pub struct Writer {
     jobs: SyncSender<Job>,
+    room: Arc<Semaphore>,
 }
 
 /// Requests of all connections that may wait; more make their connections wait.
@@ -86,13 +91,16 @@ impl Writer {
                 failed(error);
             }
         })?;
-        Ok((Self { jobs }, thread))
+        Ok((Self { jobs, room: Arc::new(Semaphore::new(QUEUE)) }, thread))
     }
 
-    /// Puts a request into the next batch. With the queue full or the writer ended, the reply says that no answer is
-    /// known.
-    pub fn ask(&self, request: StoreRequest, reply: Reply) {
-        let _ = self.jobs.try_send((request, reply));
+    /// Puts a request into the next batch. With the queue full it waits for its turn, first come, first served: a few
+    /// connections that ask for much slow the others down and turn nobody away. With the writer ended, the reply says
+    /// that no answer is known.
+    pub async fn ask(&self, request: StoreRequest, reply: Reply) {
+        if let Ok(place) = Arc::clone(&self.room).acquire_owned().await {
+            let _ = self.jobs.try_send((request, reply, place));
+        }
     }
 }
 
@@ -110,7 +118,8 @@ fn run<S: MailboxStore<Error = StoreError>>(
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
         let jobs = first.into_iter().chain(queue.try_iter()).take(BATCH);
-        let (requests, replies): (Vec<_>, Vec<_>) = jobs.unzip();
+        let (requests, replies): (Vec<_>, Vec<_>) =
+            jobs.map(|(request, reply, _place)| (request, reply)).unzip();
         match store.apply(clock(), requests) {
             Ok(answers) => {
                 for (reply, answer) in replies.into_iter().zip(answers) {
@@ -131,6 +140,58 @@ fn run<S: MailboxStore<Error = StoreError>>(
                 StoreError::Full => Ok(false),
                 error => Err(error),
             })? {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A store that begins when it is told to.
+    struct Late(Arc<Mutex<()>>);
+
+    impl MailboxStore for Late {
+        type Error = StoreError;
+
+        fn apply(
+            &mut self,
+            _: Timestamp,
+            batch: Vec<StoreRequest>,
+        ) -> Result<Vec<StoreAnswer>, StoreError> {
+            let _begun = self.0.lock().unwrap();
+            Ok(batch.iter().map(|_| StoreAnswer::Done).collect())
+        }
+
+        fn sweep(&mut self, _: Timestamp) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+    }
+
+    // Tests [full-queue-waits]. Seen to fail with a request that finds the queue full dropped.
+    #[tokio::test]
+    async fn a_full_queue_makes_connections_wait_and_turns_none_away() {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap();
+        let (writer, _thread) =
+            Writer::start(Late(Arc::clone(&gate)), || Timestamp(1), |_| {}, |_| {}).unwrap();
+        let (to, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let requests = QUEUE + 3 * BATCH;
+        for _ in 0..requests {
+            let (writer, reply) = (writer.clone(), Reply::new(to.clone(), Ticket::default()));
+            let mailbox = MailboxId([1; 32]);
+            tokio::spawn(async move {
+                writer.ask(StoreRequest::Subscribe { mailbox }, reply).await;
+            });
+        }
+        // Every one of them has come to the queue.
+        tokio::task::yield_now().await;
+        drop(closed);
+        for _ in 0..requests {
+            let (_, answer) = answers.recv().await.unwrap();
+            assert_eq!(answer, Some(StoreAnswer::Done));
         }
     }
 }

@@ -51,8 +51,11 @@ pub const KNOCK_MESSAGES_MAX: u32 = 64;
 pub const CAPABILITIES_MAX: u32 = 4096;
 /// Largest burst and hourly rate that an owner may give to a capability.
 pub const CAPABILITY_RATE_MAX: u32 = 4096;
-/// Hours after which a mailbox that nobody opened and that holds nothing expires.
-pub const MAILBOX_UNUSED_HOURS: u64 = 24 * 180;
+
+/// Connections at once of one address prefix, a /24 or a /48.
+pub const PREFIX_CONNECTIONS_MAX: usize = 1024;
+/// New mailboxes of one address prefix in an hour.
+pub const PREFIX_CREATES_PER_HOUR: u32 = 256;
 
 /// Time in which the first frame of a client must arrive.
 pub const FIRST_FRAME_TIME: Duration = Duration::from_secs(10);
