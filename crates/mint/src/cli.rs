@@ -234,7 +234,23 @@ fn show(answer: Answer, id: Option<&str>, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// No core dump, and nobody of this user looks into our memory: it holds the keys of the coin.
+fn forbid_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let limited = limited.and_then(|()| {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)
+    });
+    if let Err(error) = limited {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+}
+
 fn serve(data: &Path, dev: bool, listen: Option<SocketAddr>) -> Result<(), Failure> {
+    forbid_dumps();
     if dev && !data.join("ledger").exists() {
         let terms = Terms { unit: "chop".to_owned(), exponent: 2, fee_ppk: 0, final_expiry: None };
         let settings = Settings {

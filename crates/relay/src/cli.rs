@@ -13,7 +13,7 @@ use chopmark_wire::{
     relay::{RelayHash, RelayId},
 };
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     home::Home,
@@ -99,12 +99,28 @@ fn log() {
         .try_init();
 }
 
+/// No core dump, and nobody of this user looks into our memory: it holds the keys of mailboxes and what waits in them.
+fn forbid_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let limited = setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let limited = limited.and_then(|()| {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)
+    });
+    if let Err(error) = limited {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+}
+
 fn serve(
     data: &std::path::Path,
     listen: SocketAddr,
     public: Option<String>,
     space: Space,
 ) -> ExitCode {
+    forbid_dumps();
     let home = match Home::open(data) {
         Ok(home) => home,
         Err(error) => return complain(&error),
@@ -115,6 +131,7 @@ fn serve(
         Some(Err(error)) => return complain(&error),
         None => None,
     };
+    let unnamed = named.is_none() && listen.ip().is_unspecified();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error),
@@ -130,20 +147,27 @@ fn serve(
             Ok(address) => address,
             Err(error) => return complain(&error),
         };
+        // Before anybody knows that we run: a signal that comes at once is heard.
+        let signals = signal(SignalKind::terminate())
+            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+        let signals = match signals {
+            Ok(signals) => signals,
+            Err(error) => return complain(&error),
+        };
         print(&address.to_string());
         tracing::info!("relay ready");
-        until_stopped(node).await
+        if unnamed {
+            tracing::warn!(
+                "listening everywhere under no name: clients elsewhere need --public HOST:PORT"
+            );
+        }
+        until_stopped(node, signals).await
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code
 }
 
-async fn until_stopped(node: Node) -> ExitCode {
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return complain(&error),
-        };
+async fn until_stopped(node: Node, (mut terminate, mut interrupt): (Signal, Signal)) -> ExitCode {
     tokio::select! {
         why = node.failed() => {
             tracing::error!("{why}");

@@ -203,6 +203,17 @@ fn sigterm_tells_everyone_and_ends_well() {
     });
 }
 
+// Tests [no-core-dump]: the limit, which everyone can see. Seen to fail with `forbid_dumps` not called.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_running_relay_leaves_no_core_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), None, &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+}
+
 // Tests [log-names-nobody]. Seen to fail with a filter that lets quinn's own lines through.
 #[test]
 fn nothing_that_names_anyone_is_logged() {

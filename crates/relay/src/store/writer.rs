@@ -187,7 +187,9 @@ mod tests {
             });
         }
         // Every one of them has come to the queue.
-        tokio::task::yield_now().await;
+        for _ in 0..requests {
+            tokio::task::yield_now().await;
+        }
         drop(closed);
         for _ in 0..requests {
             let (_, answer) = answers.recv().await.unwrap();

@@ -57,6 +57,10 @@ impl Server {
         rest.split('#').next().unwrap().parse().unwrap()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL: no destructor, no flush.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
