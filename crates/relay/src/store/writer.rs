@@ -146,12 +146,12 @@ fn run<S: MailboxStore<Error = StoreError>>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::mpsc::channel;
 
     use super::*;
 
-    /// A store that begins when it is told to.
-    struct Late(Arc<Mutex<()>>);
+    /// A store that begins when the other end is dropped.
+    struct Late(Receiver<()>);
 
     impl MailboxStore for Late {
         type Error = StoreError;
@@ -161,7 +161,7 @@ mod tests {
             _: Timestamp,
             batch: Vec<StoreRequest>,
         ) -> Result<Vec<StoreAnswer>, StoreError> {
-            let _begun = self.0.lock().unwrap();
+            let _begun = self.0.recv();
             Ok(batch.iter().map(|_| StoreAnswer::Done).collect())
         }
 
@@ -173,10 +173,8 @@ mod tests {
     // Tests [full-queue-waits]. Seen to fail with a request that finds the queue full dropped.
     #[tokio::test]
     async fn a_full_queue_makes_connections_wait_and_turns_none_away() {
-        let gate = Arc::new(Mutex::new(()));
-        let closed = gate.lock().unwrap();
-        let (writer, _thread) =
-            Writer::start(Late(Arc::clone(&gate)), || Timestamp(1), |_| {}, |_| {}).unwrap();
+        let (closed, gate) = channel();
+        let (writer, _thread) = Writer::start(Late(gate), || Timestamp(1), |_| {}, |_| {}).unwrap();
         let (to, mut answers) = tokio::sync::mpsc::unbounded_channel();
         let requests = QUEUE + 3 * BATCH;
         for _ in 0..requests {
