@@ -30,6 +30,7 @@ mod event;
 mod store;
 
 pub use chopmark_core::identity::SafetyNumber;
+pub use chopmark_core::time::Timestamp;
 pub use chopmark_pay::{Balance, Bill, Outcome, PaymentView, Refusal, State as PaymentState};
 pub use chopmark_wire::link::{ContactLink, LinkUse};
 pub use chopmark_wire::payment::{Amount, LineItem, Unit};
