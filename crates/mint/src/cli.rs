@@ -234,9 +234,11 @@ fn show(answer: Answer, id: Option<&str>, json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// No core dump, and nobody of this user looks into our memory: it holds the keys of the coin.
-fn forbid_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+/// No core dump, nobody of this user looks into our memory, no file that others can read: they hold the keys of the coin.
+fn keep_to_ourselves() {
+    use rustix::process::{Resource, Rlimit, setrlimit, umask};
+    // Whatever the folder's own mode is, and whoever makes the file.
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let limited = setrlimit(Resource::Core, none);
     #[cfg(target_os = "linux")]
@@ -250,7 +252,7 @@ fn forbid_dumps() {
 }
 
 fn serve(data: &Path, dev: bool, listen: Option<SocketAddr>) -> Result<(), Failure> {
-    forbid_dumps();
+    keep_to_ourselves();
     if dev && !data.join("ledger").exists() {
         let terms = Terms { unit: "chop".to_owned(), exponent: 2, fee_ppk: 0, final_expiry: None };
         let settings = Settings {

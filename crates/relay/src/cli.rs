@@ -99,9 +99,11 @@ fn log() {
         .try_init();
 }
 
-/// No core dump, and nobody of this user looks into our memory: it holds the keys of mailboxes and what waits in them.
-fn forbid_dumps() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+/// No core dump, nobody of this user looks into our memory, no file that others can read: they hold the keys of mailboxes and what waits in them.
+fn keep_to_ourselves() {
+    use rustix::process::{Resource, Rlimit, setrlimit, umask};
+    // Whatever the folder's own mode is, and whoever makes the file.
+    umask(rustix::fs::Mode::from_raw_mode(0o077));
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let limited = setrlimit(Resource::Core, none);
     #[cfg(target_os = "linux")]
@@ -120,7 +122,7 @@ fn serve(
     public: Option<String>,
     space: Space,
 ) -> ExitCode {
-    forbid_dumps();
+    keep_to_ourselves();
     let home = match Home::open(data) {
         Ok(home) => home,
         Err(error) => return complain(&error),

@@ -129,6 +129,7 @@ fn below_the_floor_deposits_are_refused_and_acks_are_taken() {
 
         let mut server =
             Server::start_with(folder.path(), Some(listen), &["--keep-free", "1000000000"], &[]);
+        assert!(server.log().contains("no message is taken"), "the operator is told at once");
         let mut sender = Sender::connect(&server.address).await;
         let refused = sender.refused(&capability, envelope(2)).await;
         assert_eq!(refused, Refusal::Unavailable { hours: 1 });
@@ -203,7 +204,21 @@ fn sigterm_tells_everyone_and_ends_well() {
     });
 }
 
-// Tests [no-core-dump]: the limit, which everyone can see. Seen to fail with `forbid_dumps` not called.
+// Seen to fail with `keep_to_ourselves` not called: fjall makes its files for everyone.
+#[test]
+fn in_a_folder_that_others_read_no_file_of_the_relay_is_theirs_to_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let _server = Server::start(folder.path(), None, &[]);
+    for entry in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", entry.file_name());
+    }
+}
+
+// Tests [no-core-dump]: the limit, which everyone can see. Seen to fail with `keep_to_ourselves` not called.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_running_relay_leaves_no_core_dump() {

@@ -34,6 +34,8 @@ pub enum StoreError {
 pub struct Shelf<D> {
     disk: D,
     epoch: Epoch,
+    /// Whether there was room last time: the operator hears of a change, once.
+    room: bool,
 }
 
 /// A refusal, or a disk that failed under the rule.
@@ -76,7 +78,9 @@ impl<D: Disk> Shelf<D> {
                 epoch
             }
         };
-        Ok(Self { disk, epoch })
+        let mut shelf = Self { disk, epoch, room: true };
+        shelf.look_for_room();
+        Ok(shelf)
     }
 
     /// The disk under it.
@@ -87,6 +91,19 @@ impl<D: Disk> Shelf<D> {
     /// The disk under it, to be made to fail.
     pub const fn disk_mut(&mut self) -> &mut D {
         &mut self.disk
+    }
+
+    fn look_for_room(&mut self) -> bool {
+        let room = self.disk.has_room();
+        match (self.room, room) {
+            (true, false) => tracing::warn!(
+                "less space is free than is to be kept free: no message is taken until there is more"
+            ),
+            (false, true) => tracing::info!("there is space again: messages are taken"),
+            _ => {}
+        }
+        self.room = room;
+        room
     }
 
     fn commit(&mut self, writes: super::disk::Writes) -> Result<(), StoreError> {
@@ -112,7 +129,7 @@ impl<D: Disk> MailboxStore for Shelf<D> {
         now: Timestamp,
         requests: Vec<StoreRequest>,
     ) -> Result<Vec<StoreAnswer>, StoreError> {
-        let room = self.disk.has_room();
+        let room = self.look_for_room();
         let mut rules = Rules { batch: Batch::new(&self.disk), now, epoch: self.epoch };
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
