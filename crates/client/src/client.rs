@@ -89,11 +89,7 @@ impl Client {
         let home = home.to_owned();
         let seed = Seed::generate(&mut SysRng)?;
         let words = Words(seed.words());
-        let shared = blocking(move || {
-            std::fs::create_dir_all(&home).map_err(crate::store::StoreError::Io)?;
-            Ok(Store::create(&home, &unlock)?)
-        })
-        .await?;
+        let shared = blocking(move || Ok(Store::create(&home, &unlock)?)).await?;
         Self::start(shared, move |turn| turn.create_account(&seed, &setup))
             .await
             .map(|client| (client, words))
@@ -184,20 +180,11 @@ impl Client {
     /// Agrees to someone who wrote to us by a reusable link, and names them.
     ///
     /// # Errors
-    /// [`Error::NoSuchContact`], [`Error::Stage`] if they were rejected before.
+    /// [`Error::NoSuchContact`], [`Error::Stage`] if they were rejected before, or if we wrote to them and they have not
+    /// answered yet.
     pub async fn accept(&self, contact: ContactId, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.shared
-            .turn(move |turn| {
-                let mut record =
-                    Contact::load(turn.tx, contact.as_bytes())?.ok_or(Error::NoSuchContact)?;
-                if !name.is_empty() {
-                    record.name = name;
-                    record.save(turn.tx, contact.as_bytes())?;
-                }
-                turn.accept(contact.as_bytes())
-            })
-            .await
+        self.shared.turn(move |turn| turn.agree(contact.as_bytes(), &name)).await
     }
 
     /// Wants nothing of someone any more; they are told nothing.
@@ -294,11 +281,9 @@ impl Client {
         self.shared
             .look(move |turn| {
                 let before: u64 = turn.tx.find(Kind::Cursor, b"")?.unwrap_or(0);
-                for row in turn.tx.rows_after(Log::Events, None, before, u32::MAX)? {
-                    if row.seq <= cursor {
-                        turn.tx.remove(Log::Events, row.seq)?;
-                    }
-                }
+                // No further than there are events, or the next ones would be behind it.
+                let cursor = cursor.min(turn.tx.newest()?);
+                turn.tx.remove_through(Log::Events, cursor)?;
                 Ok(turn.tx.put(Kind::Cursor, b"", &before.max(cursor))?)
             })
             .await

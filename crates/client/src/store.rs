@@ -32,23 +32,32 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Creates the store of a new home. The directory must exist and hold no store yet.
+    /// Creates the store of a new home. The directory is made if need be, for its user alone; it must hold no store yet.
     pub(crate) fn create(directory: &Path, unlock: &Unlock) -> Result<Self, StoreError> {
+        let mut home = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut home, 0o700);
+        home.recursive(true).create(directory).map_err(StoreError::Io)?;
         let path = directory.join(FILE);
+        // One process creates: the second one would put its store in the place of the first one's.
+        let _lock = ReceiveLock::take(directory)?.ok_or(StoreError::Busy)?;
         if path.exists() {
             return Err(StoreError::AlreadyThere);
         }
         // The finished file takes its name in one step: a crash while it is made leaves no half store behind.
         let draft = directory.join(format!("{FILE}.new"));
-        remove_if_there(&draft)?;
+        for end in ["", "-wal", "-shm", "-journal"] {
+            remove_if_there(&directory.join(format!("{FILE}.new{end}")))?;
+        }
+        // Made before SQLite opens it: its side files get the same rights, from the first byte on.
+        lock::owner_only().create_new(true).open(&draft).map_err(StoreError::Io)?;
         {
-            let connection = connect(&draft, OpenFlags::SQLITE_OPEN_CREATE)?;
+            let connection = connect(&draft)?;
             connection.execute_batch(SCHEMA)?;
             connection.pragma_update(None, "user_version", FORMAT)?;
             StoreKeys::create(&connection, unlock, &mut SysRng)?;
             connection.pragma_update(None, "journal_mode", "DELETE")?;
         }
-        owner_only(&draft)?;
         std::fs::rename(&draft, &path).map_err(StoreError::Io)?;
         sync_directory(directory)?;
         Self::open(directory, unlock)
@@ -60,7 +69,7 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::NotThere);
         }
-        let connection = connect(&path, OpenFlags::empty())?;
+        let connection = connect(&path)?;
         let format: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if format != FORMAT {
             return Err(StoreError::Format(format));
@@ -87,6 +96,17 @@ impl Store {
         let value = work(&mut tx)?;
         tx.commit()?;
         Ok(value)
+    }
+
+    /// As if the disk were full: the file does not grow by more than so many pages.
+    #[cfg(test)]
+    pub(crate) fn limit_growth(&self, pages: i64) {
+        let used: i64 =
+            self.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        let most = used.saturating_add(pages);
+        self.connection
+            .query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))
+            .unwrap();
     }
 
     /// A number that differs whenever another process has committed since it was last read.
@@ -131,28 +151,30 @@ pub enum StoreError {
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness")]
     Randomness,
-    /// SQLite refused.
-    #[error("the store failed: {0}")]
-    Sql(rusqlite::Error),
+    /// SQLite refused, with this code of its own; -1 if it was not SQLite but a value that does not fit.
+    #[error("the store failed with code {0}")]
+    Sql(i32),
     /// The file system refused.
-    #[error("the store's files failed: {0}")]
+    #[error("the store's files failed: {}", .0.kind())]
     Io(std::io::Error),
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::DiskFull,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
-            _ => Self::Sql(error),
+        // The text of the error may hold the path of the home: only its code is kept.
+        let Some(error) = error.sqlite_error() else { return Self::Sql(-1) };
+        match error.code {
+            ErrorCode::DiskFull => Self::DiskFull,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Busy,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Self::Damaged,
+            _ => Self::Sql(error.extended_code),
         }
     }
 }
 
-fn connect(path: &Path, extra: OpenFlags) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
@@ -175,17 +197,6 @@ fn sync_directory(directory: &Path) -> Result<(), StoreError> {
     std::fs::File::open(directory).and_then(|file| file.sync_all()).map_err(StoreError::Io)
 }
 
-#[cfg(unix)]
-fn owner_only(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(StoreError::Io)
-}
-
-#[cfg(not(unix))]
-fn owner_only(_: &Path) -> Result<(), StoreError> {
-    Ok(())
-}
-
 const FILE: &str = "chopmark.db";
 const FORMAT: u32 = 1;
 /// How long a transaction waits for another process to finish its own.
@@ -199,6 +210,7 @@ CREATE TABLE records (kind INTEGER NOT NULL, name BLOB NOT NULL, version INTEGER
 CREATE TABLE logs (seq INTEGER PRIMARY KEY AUTOINCREMENT, log INTEGER NOT NULL, thread BLOB NOT NULL,
     version INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
 CREATE INDEX logs_by_thread ON logs (log, thread, seq);
+CREATE INDEX logs_by_log ON logs (log, seq);
 ";
 
 #[cfg(test)]

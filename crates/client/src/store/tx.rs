@@ -178,6 +178,24 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// The highest number that any row of a log ever had.
+    pub(crate) fn newest(&self) -> Result<u64, StoreError> {
+        let seq: Option<i64> = self
+            .sql
+            .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'logs'")?
+            .query_row([], |row| row.get(0))
+            .optional()?;
+        u64::try_from(seq.unwrap_or(0)).map_err(|_| StoreError::Damaged)
+    }
+
+    /// Removes every row of a log up to this number.
+    pub(crate) fn remove_through(&mut self, log: Log, seq: u64) -> Result<(), StoreError> {
+        self.sql
+            .prepare_cached("DELETE FROM logs WHERE log = ?1 AND seq <= ?2")?
+            .execute(params![log as u8, row_id(seq)?])?;
+        Ok(())
+    }
+
     /// One row of a log.
     pub(crate) fn row(&self, log: Log, seq: u64) -> Result<Option<Row>, StoreError> {
         Ok(self.rows_after(log, None, seq.saturating_sub(1), 1)?.into_iter().find(|r| r.seq == seq))
@@ -191,12 +209,15 @@ impl<'a> Tx<'a> {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Row>, StoreError> {
-        let thread = thread.map(|thread| self.keys.names.hide(log as u8, thread).to_vec());
-        let mut statement = self.sql.prepare_cached(
-            "SELECT seq, version, sealed FROM logs
-             WHERE log = ?1 AND (?2 IS NULL OR thread = ?2) AND seq > ?3 ORDER BY seq LIMIT ?4",
-        )?;
-        let mut rows = statement.query(params![log as u8, thread, row_id(after)?, limit])?;
+        let thread = thread.map(|thread| self.keys.names.hide(log as u8, thread));
+        let mut statement = self.sql.prepare_cached(match thread {
+            Some(_) => ROWS_OF_THREAD,
+            None => ROWS_OF_LOG,
+        })?;
+        let mut rows = match thread {
+            Some(thread) => statement.query(params![log as u8, row_id(after)?, limit, thread])?,
+            None => statement.query(params![log as u8, row_id(after)?, limit])?,
+        };
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let seq = u64::try_from(row.get::<_, i64>(0)?).map_err(|_| StoreError::Damaged)?;
@@ -239,6 +260,12 @@ impl<'a> Tx<'a> {
         Ok((key.to_vec(), Zeroizing::new(value.to_vec())))
     }
 }
+
+// Each runs on an index of its own: what the drivers ask twice a second must not pass over the whole history.
+pub(super) const ROWS_OF_THREAD: &str = "SELECT seq, version, sealed FROM logs \
+    WHERE log = ?1 AND thread = ?4 AND seq > ?2 ORDER BY seq LIMIT ?3";
+pub(super) const ROWS_OF_LOG: &str = "SELECT seq, version, sealed FROM logs \
+    WHERE log = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
 /// A record's key and value.
 pub(crate) type Record = (Vec<u8>, Zeroizing<Vec<u8>>);
