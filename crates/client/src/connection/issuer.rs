@@ -62,6 +62,11 @@ async fn exchange(
     };
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|_| NoAnswer::Unreachable)?;
+    // "localhost" is a name, and names are answered by others: what it came to must be this machine.
+    let reached = tcp.peer_addr().map_err(|_| NoAnswer::Unreachable)?;
+    if !secure && !reached.ip().is_loopback() {
+        return Err(NoAnswer::Plain);
+    }
     if secure {
         let name = ServerName::try_from(host).map_err(|_| NoAnswer::Address)?;
         let connector = tokio_rustls::TlsConnector::from(tls()?);
