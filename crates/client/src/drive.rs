@@ -67,6 +67,8 @@ pub(crate) struct Drivers {
 impl Shared {
     pub(crate) fn start(store: Store) -> Result<(Arc<Self>, Drivers), Error> {
         let dialer = Dialer::new().map_err(|_| Error::Internal("TLS set-up"))?;
+        // Before anyone looks: what another process commits from here on is noticed.
+        let seen = store.foreign_changes()?;
         let (work, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Self {
             store: Mutex::new(store),
@@ -82,7 +84,7 @@ impl Shared {
         tasks.spawn(owner::run(shared.clone(), stopped));
         tasks.spawn(sender::run(shared.clone()));
         tasks.spawn(issuer::run(shared.clone(), queue));
-        tasks.spawn(watch_others(shared.clone()));
+        tasks.spawn(watch_others(shared.clone(), seen));
         Ok((shared, Drivers { _tasks: tasks, stop }))
     }
 
@@ -103,9 +105,12 @@ impl Shared {
         work: impl FnOnce(&mut Turn<'_, '_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = self.clone();
-        tokio::task::spawn_blocking(move || shared.turn_here(work))
-            .await
-            .map_err(|_| Error::Internal("a turn panicked"))?
+        tokio::task::spawn_blocking(move || shared.turn_here(work)).await.map_err(|error| {
+            match error.is_panic() {
+                true => Error::Internal("a turn panicked"),
+                false => Error::Ending,
+            }
+        })?
     }
 
     fn turn_here<T>(
@@ -172,8 +177,7 @@ fn turn_with<T>(
 }
 
 /// Another process may write to the same home: its commits wake our drivers and whoever waits for a change.
-async fn watch_others(shared: Arc<Shared>) {
-    let mut seen = None;
+async fn watch_others(shared: Arc<Shared>, mut seen: i64) {
     loop {
         tokio::time::sleep(LOOK).await;
         let found: Result<i64, StoreError> = {
@@ -185,11 +189,12 @@ async fn watch_others(shared: Arc<Shared>) {
                 Err(_) => return,
             }
         };
-        let found = found.ok();
-        if seen.is_some() && found != seen {
+        if let Ok(found) = found
+            && found != seen
+        {
+            seen = found;
             shared.woken();
         }
-        seen = found;
     }
 }
 

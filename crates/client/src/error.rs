@@ -62,7 +62,24 @@ pub enum Error {
     /// A session could not seal; what was to be sent is not queued.
     #[error("the message could not be sealed: {0}")]
     Seal(String),
+    /// The program is ending; the call may be made again after a restart.
+    #[error("the program is ending")]
+    Ending,
     /// Something here is not as it must be. Please report it; nothing was changed.
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+impl Error {
+    /// Is this about the device and not about what it was doing: later, the same call may well succeed?
+    pub(crate) const fn is_of_the_device(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(_)
+                | Self::Records(_)
+                | Self::Randomness(_)
+                | Self::NoAccount
+                | Self::Ending
+        )
+    }
 }

@@ -13,6 +13,8 @@ use crate::connection::issuer;
 
 pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Work>) {
     let mut health = shared.health.subscribe();
+    // It may receive already.
+    health.mark_changed();
     let mut resumed = false;
     let mut calls = JoinSet::new();
     let mut wake: Option<Timestamp> = None;

@@ -3,8 +3,8 @@
 //! A sender connection never says who it is, and is never the owner's (SPEC §6.4): a relay that keeps our mailbox and our
 //! contact's does not see that one writes to the other.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chopmark_core::secret::Secret;
@@ -31,6 +31,7 @@ enum Job {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut workers: HashMap<String, mpsc::UnboundedSender<Job>> = HashMap::new();
     let mut tasks = JoinSet::new();
+    let held = Held::default();
     loop {
         match shared.look(|turn| Ok((turn.due(BATCH)?, turn.wanted()?))).await {
             Ok((due, wanted)) => {
@@ -38,9 +39,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 let deposits = due.into_iter().map(|due| (due.relay.clone(), Job::Deposit(due)));
                 let fetches = wanted.into_iter().map(|want| (want.relay.clone(), Job::Fetch(want)));
                 for (relay, job) in deposits.chain(fetches) {
+                    // A worker that is slow has it still; asking for it renewed the mark on the row.
+                    if !held.take(&job) {
+                        continue;
+                    }
                     let worker = workers.entry(relay.clone()).or_insert_with(|| {
                         let (jobs, queue) = mpsc::unbounded_channel();
-                        tasks.spawn(work(shared.clone(), relay, queue));
+                        tasks.spawn(work(shared.clone(), relay, queue, held.clone()));
                         jobs
                     });
                     let _ = worker.send(job);
@@ -57,18 +62,60 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 /// Serves one relay as long as the client is open.
-async fn work(shared: Arc<Shared>, relay: String, mut queue: mpsc::UnboundedReceiver<Job>) {
+async fn work(
+    shared: Arc<Shared>,
+    relay: String,
+    mut queue: mpsc::UnboundedReceiver<Job>,
+    held: Held,
+) {
     while let Some(first) = queue.recv().await {
         let mut asked = HashMap::new();
-        if let Err(error) = session(&shared, &relay, first, &mut queue, &mut asked).await {
+        let ended = session(&shared, &relay, first, &mut queue, &mut asked, &held).await;
+        // What had no answer is undecided: it is asked again, on another connection.
+        let mut undecided: Vec<Job> = asked.into_values().collect();
+        if let Err(error) = ended {
             tracing::debug!(%error, "a sender connection ended");
             shared.health.send_modify(|health| {
                 health.sender_failures = health.sender_failures.saturating_add(1);
             });
+            // So is what waited behind it: a dead relay is not dialled once for each message.
+            while let Ok(job) = queue.try_recv() {
+                undecided.push(job);
+            }
         }
-        // What had no answer is undecided: it is asked again, on another connection.
-        for job in asked.into_values() {
+        for job in undecided {
+            let key = job.key();
             let _ = settle(&shared, job, Outcome::Undecided).await;
+            held.done(&key);
+        }
+    }
+}
+
+/// What the workers have in their hands, so that none of it is handed out twice.
+#[derive(Clone, Default)]
+struct Held(Arc<Mutex<HashSet<Key>>>);
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Row(u64),
+    Fetch([u8; 16]),
+}
+
+impl Held {
+    fn take(&self, job: &Job) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job.key())
+    }
+
+    fn done(&self, key: &Key) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+impl Job {
+    fn key(&self) -> Key {
+        match self {
+            Self::Deposit(due) => Key::Row(due.seq),
+            Self::Fetch(want) => Key::Fetch(want.fetch_id),
         }
     }
 }
@@ -80,9 +127,10 @@ async fn session(
     first: Job,
     queue: &mut mpsc::UnboundedReceiver<Job>,
     asked: &mut HashMap<Option<RequestId>, Job>,
+    held: &Held,
 ) -> Result<(), Lost> {
-    let Ok(address) = relay.parse::<RelayAddress>() else { return Ok(()) };
     asked.insert(None, first);
+    let Ok(address) = relay.parse::<RelayAddress>() else { return Ok(()) };
     let mut talk = Talk::sender(&shared.dialer, &address).await?;
     if let Some(first) = asked.remove(&None) {
         ask(&mut talk.machine, first, asked);
@@ -106,7 +154,9 @@ async fn session(
                 };
                 shared.health.send_modify(|health| health.sender_failures = 0);
                 if let Some(job) = asked.remove(&Some(id)) {
+                    let key = job.key();
                     let _ = settle(shared, job, outcome).await;
+                    held.done(&key);
                 }
             }
             job = queue.recv(), if asked.len() < BATCH => match job {
@@ -165,14 +215,18 @@ async fn settle(shared: &Arc<Shared>, job: Job, outcome: Outcome) -> Result<(), 
         }
         (Job::Deposit(due), _) => shared.look(move |turn| turn.not_stored(due.seq, 0)).await,
         (Job::Fetch(want), Outcome::Fetched(bundle, one_time)) => {
-            shared.turn(move |turn| turn.fetched(&want.contact, &bundle, one_time.as_deref())).await
+            shared
+                .turn(move |turn| {
+                    turn.fetched(&want.contact, &want.fetch_id, &bundle, one_time.as_deref())
+                })
+                .await
         }
         (Job::Fetch(want), Outcome::Refused(refusal)) => {
             let refused = refusal == Refusal::NotAccepted;
-            shared.turn(move |turn| turn.not_fetched(&want.contact, refused)).await
+            shared.turn(move |turn| turn.not_fetched(&want.contact, &want.fetch_id, refused)).await
         }
         (Job::Fetch(want), _) => {
-            shared.look(move |turn| turn.not_fetched(&want.contact, false)).await
+            shared.look(move |turn| turn.not_fetched(&want.contact, &want.fetch_id, false)).await
         }
     };
     if let Err(error) = &settled {

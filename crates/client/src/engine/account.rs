@@ -100,6 +100,13 @@ impl Account {
         self.mark.1 = version;
     }
 
+    #[cfg(test)]
+    pub(crate) fn pretend_to_be(&mut self, other: &Self) {
+        self.id = other.id.clone();
+        self.manifest = other.manifest.clone();
+        self.mark = (other.mark.0, other.mark.1, other.mark.2.clone());
+    }
+
     pub(crate) fn device_keys(&self) -> Result<DeviceKeys, Error> {
         DeviceKeys::import(&self.device).map_err(|_| Error::Internal("own device keys"))
     }

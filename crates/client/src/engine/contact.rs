@@ -31,6 +31,9 @@ pub(crate) struct Contact {
     pub(crate) warned_of: Option<Mark>,
     /// Keys that coins for them may be locked to, 33 bytes each.
     pub(crate) lock_keys: Vec<Blob>,
+    /// How many contents they left while they waited to be accepted.
+    #[serde(default)]
+    pub(crate) left: u32,
 }
 
 /// Which manifest: its number, and enough of its hash.
@@ -41,6 +44,11 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    pub(crate) fn of(manifest: &SignedManifest) -> Self {
+        let number = manifest.number();
+        Self { number: (number.recovery_epoch, number.version), hash: manifest.short_hash() }
+    }
+
     /// Is this a manifest that whoever knows `known` has not seen: a later one, or another one of the same number?
     pub(crate) fn is_news_to(&self, known: &Self) -> bool {
         self.number > known.number || (self.number == known.number && self.hash != known.hash)
@@ -109,6 +117,7 @@ impl Contact {
             unanswered: 0,
             warned_of: None,
             lock_keys: Vec::new(),
+            left: 0,
         }
     }
 
@@ -128,12 +137,8 @@ impl Contact {
     }
 
     fn set_manifest(&mut self, manifest: &SignedManifest) {
-        let number = manifest.number();
         self.manifest = Some(Blob::new(manifest.as_bytes()));
-        self.mark = Some(Mark {
-            number: (number.recovery_epoch, number.version),
-            hash: manifest.short_hash(),
-        });
+        self.mark = Some(Mark::of(manifest));
     }
 
     pub(crate) fn load(tx: &Tx<'_>, id: &[u8; 32]) -> Result<Option<Self>, StoreError> {

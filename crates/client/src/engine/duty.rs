@@ -81,6 +81,22 @@ pub(crate) fn hash_of(capability: &[u8; 32]) -> Blob {
 
 impl Turn<'_, '_> {
     pub(crate) fn owe(&mut self, duty: &Duty) -> Result<(), Error> {
+        // What was asked before of the same capability is overtaken: a grant that was refused and is asked again must not
+        // come after the end that it got meanwhile.
+        for (seq, earlier) in self.duties()? {
+            let overtaken = match (duty, &earlier) {
+                (Duty::Revoke(hash), Duty::Grant(GrantDuty { capability: other, .. }))
+                | (Duty::Revoke(hash), Duty::Publish(PublishDuty { knock: other, .. })) => {
+                    hash == other
+                }
+                (Duty::Grant(grant), Duty::Grant(other)) => grant.capability == other.capability,
+                (Duty::Publish(publish), Duty::Publish(other)) => publish.knock == other.knock,
+                _ => false,
+            };
+            if overtaken {
+                self.tx.remove(Log::Duties, seq)?;
+            }
+        }
         self.tx.push(Log::Duties, b"", duty)?;
         Ok(())
     }

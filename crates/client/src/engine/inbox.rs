@@ -25,13 +25,12 @@ pub(crate) struct Mailbox {
 }
 
 impl Turn<'_, '_> {
-    /// Our relay, the key that owns our mailbox there, and how far we are in it.
+    /// Our relay, and the key that owns our mailbox there.
     pub(crate) fn mailbox_address(
         &self,
-    ) -> Result<(String, chopmark_core::signature::SigningKey, u64), Error> {
+    ) -> Result<(String, chopmark_core::signature::SigningKey), Error> {
         let account = self.account()?;
-        let mailbox = self.mailbox()?;
-        Ok((account.relay.clone(), account.owner_key()?, mailbox.seq))
+        Ok((account.relay.clone(), account.owner_key()?))
     }
 
     /// The subscription stands. `true`: the relay's store has another life than the one we knew, so everything is asked
@@ -70,11 +69,13 @@ impl Turn<'_, '_> {
             return Ok(());
         }
         let handle = delivery.handle.0;
-        match self.route(&handle, &delivery.envelope) {
+        let routed = match self.route(&handle, &delivery.envelope) {
+            Ok(()) => self.retry_held(&handle),
+            rejected => rejected,
+        };
+        match routed {
             Ok(()) => {}
-            Err(Rejected::Hold) => {
-                self.tx.append(Log::HeldKnocks, &handle, &delivery.envelope)?;
-            }
+            Err(Rejected::Hold) => self.hold(&handle, &delivery.envelope)?,
             // SPEC §9.3 [poison-is-skipped]: what cannot be opened is counted and does not block what comes after.
             Err(Rejected::Drop(why)) => {
                 tracing::debug!(why, "a delivery was skipped");
@@ -87,6 +88,19 @@ impl Turn<'_, '_> {
         }
         mailbox.seq = delivery.seq;
         Ok(self.tx.put(Kind::Mailbox, b"", &mailbox)?)
+    }
+
+    /// Gives up a delivery that this program fails on, whatever the device does: SPEC §9.3 [poison-is-skipped]. The turn that
+    /// failed was rolled back whole.
+    pub(crate) fn skip(&mut self, seq: u64) -> Result<(), Error> {
+        let mut mailbox = self.mailbox()?;
+        if seq <= mailbox.seq {
+            return Ok(());
+        }
+        mailbox.seq = seq;
+        mailbox.skipped = mailbox.skipped.saturating_add(1);
+        self.tx.put(Kind::Mailbox, b"", &mailbox)?;
+        self.emit(What::Warning { contact: None, text: SKIPPED.to_owned() })
     }
 
     fn route(&mut self, handle: &[u8; 8], envelope: &[u8]) -> Result<(), Rejected> {
@@ -146,10 +160,7 @@ impl Turn<'_, '_> {
         if let Some(payload) = &arrived.payload {
             self.take_payload(contact, payload)?;
         }
-        if Contact::load(self.tx, contact)?.is_some_and(|c| c.stage == Stage::Accepted) {
-            self.nudge_sessions(contact)?;
-        }
-        Ok(())
+        Ok(self.nudge_sessions(contact)?)
     }
 
     /// A message that came by a link and carries no handshake: its writer wrote by the link after we answered, and has not
@@ -165,9 +176,23 @@ impl Turn<'_, '_> {
         Err(Rejected::Drop("an envelope that no session opens"))
     }
 
-    /// What came by a link before the manifest that vouches for it did.
-    pub(crate) fn retry_held(&mut self, handle: &[u8; 8]) -> Result<(), Rejected> {
-        for row in self.tx.rows_after(Log::HeldKnocks, Some(handle), 0, 64)? {
+    /// Keeps what came by a link before the manifest that vouches for it. Anyone who has the link can leave such a message, so
+    /// only the last few are kept (SPEC §6.9 [strangers-are-bounded]).
+    fn hold(&mut self, handle: &[u8; 8], envelope: &[u8]) -> Result<(), Error> {
+        let rows = self.tx.rows_after(Log::HeldKnocks, Some(handle), 0, HELD_MOST)?;
+        if rows.len() >= HELD_MOST as usize
+            && let Some(oldest) = rows.first()
+        {
+            self.tx.remove(Log::HeldKnocks, oldest.seq)?;
+        }
+        self.tx.append(Log::HeldKnocks, handle, envelope)?;
+        Ok(())
+    }
+
+    /// What came by a link before the manifest that vouches for it did. Each is tried once, and none of them tries others: a
+    /// stranger who leaves many does not make us go deep.
+    fn retry_held(&mut self, handle: &[u8; 8]) -> Result<(), Rejected> {
+        for row in self.tx.rows_after(Log::HeldKnocks, Some(handle), 0, HELD_MOST)? {
             self.tx.remove(Log::HeldKnocks, row.seq)?;
             match self.route(handle, &row.value) {
                 Err(Rejected::Failed(error)) => return Err(Rejected::Failed(error)),
@@ -184,3 +209,7 @@ impl Turn<'_, '_> {
         Ok(self.tx.find(Kind::Mailbox, b"")?.unwrap_or_default())
     }
 }
+
+const HELD_MOST: u32 = 16;
+const SKIPPED: &str =
+    "a message that arrived could not be taken in and was skipped; please report it";

@@ -11,7 +11,7 @@ use chopmark_wire::link::ContactLink;
 use chopmark_wire::payload::Payload;
 
 use super::blob::Blob;
-use super::contact::{Contact, Fetch, Grant, Reach, Stage};
+use super::contact::{Contact, Fetch, Grant, Mark, Reach, Stage};
 use super::duty::Duty;
 use super::link::{Holder, Link};
 use super::outbox::pause_ms;
@@ -38,22 +38,25 @@ impl Turn<'_, '_> {
         let mut contact = Contact::load(self.tx, &id)?
             .unwrap_or_else(|| Contact::new(String::new(), Stage::Fetching));
         contact.name = name.to_owned();
+        let secret = LinkSecret::from_bytes(link.expose_secret());
+        let knock = Blob::new(secret.knock_capability().expose());
+        let same = contact.reach.first().is_some_and(|reach| reach.capability == knock);
         match contact.stage {
-            Stage::Accepted | Stage::Knocked => {}
+            Stage::Accepted => {}
+            // The same link again: what was begun with it goes on, with the one-time prekey that it was given.
+            Stage::Knocked if same => {}
+            Stage::Fetching if same && contact.fetch.is_some() => {}
             // They knocked first: adding them is accepting them.
             Stage::Waiting => {
                 contact.save(self.tx, &id)?;
                 self.accept(&id)?;
                 return Ok(id);
             }
-            Stage::Fetching | Stage::Rejected => {
-                let secret = LinkSecret::from_bytes(link.expose_secret());
-                let knock = secret.knock_capability();
-                contact.stage = Stage::Fetching;
-                contact.reach = vec![Reach {
-                    relay: link.relay().to_string(),
-                    capability: Blob::new(knock.expose()),
-                }];
+            Stage::Fetching | Stage::Rejected | Stage::Knocked => {
+                if contact.stage != Stage::Knocked {
+                    contact.stage = Stage::Fetching;
+                }
+                contact.reach = vec![Reach { relay: link.relay().to_string(), capability: knock }];
                 contact.fetch = Some(Fetch {
                     secret: Blob::new(secret.expose()),
                     id: Blob::new(&self.draw::<16>()?),
@@ -94,11 +97,15 @@ impl Turn<'_, '_> {
     pub(crate) fn fetched(
         &mut self,
         id: &[u8; 32],
+        fetch_id: &[u8; 16],
         bundle: &[u8],
         one_time: Option<&[u8]>,
     ) -> Result<(), Error> {
         let Some(mut contact) = Contact::load(self.tx, id)? else { return Ok(()) };
-        let Some(fetch) = contact.fetch.take() else { return Ok(()) };
+        // A late answer about another link says nothing about this one.
+        let Some(fetch) = contact.fetch.take_if(|fetch| *fetch.id == fetch_id[..]) else {
+            return Ok(());
+        };
         let bundle = match self.open_bundle(id, &fetch, bundle, one_time) {
             Ok(bundle) => bundle,
             Err(why) => {
@@ -115,7 +122,10 @@ impl Turn<'_, '_> {
         if contact.stage == Stage::Fetching {
             contact.stage = Stage::Knocked;
         }
+        // Message 0 of the new session brings the manifest, whatever was counted before.
+        contact.unanswered = 0;
         contact.save(self.tx, id)?;
+        self.unseal(id)?;
         self.begin_session(id, &bundle)?;
         self.introduce(id)?;
         self.seal_waiting(id)
@@ -141,9 +151,16 @@ impl Turn<'_, '_> {
     }
 
     /// The relay gave no bundle. `NotAccepted` is final: the link is revoked, used up or never was.
-    pub(crate) fn not_fetched(&mut self, id: &[u8; 32], refused: bool) -> Result<(), Error> {
+    pub(crate) fn not_fetched(
+        &mut self,
+        id: &[u8; 32],
+        fetch_id: &[u8; 16],
+        refused: bool,
+    ) -> Result<(), Error> {
         let Some(mut contact) = Contact::load(self.tx, id)? else { return Ok(()) };
-        let Some(fetch) = &mut contact.fetch else { return Ok(()) };
+        let Some(fetch) = contact.fetch.as_mut().filter(|fetch| *fetch.id == fetch_id[..]) else {
+            return Ok(());
+        };
         if refused {
             contact.fetch = None;
             contact.save(self.tx, id)?;
@@ -192,22 +209,34 @@ impl Turn<'_, '_> {
     ) -> Result<(), Rejected> {
         let mut link: Link =
             self.tx.find(Kind::Link, handle)?.ok_or(Rejected::Drop("a link that is gone"))?;
-        let (id, payload) = self.take_handshake(None, envelope, peeked)?;
+        let arrived = self.take_handshake(None, envelope, peeked)?;
+        let id = arrived.contact;
         link.taken = link.taken.saturating_add(usize::from(peeked.one_time_prekey.is_some()));
         self.tx.put(Kind::Link, handle, &link)?;
-        self.take_payload(&id, &payload)?;
-        self.retry_held(handle)?;
+        self.take_payload(&id, &arrived.payload)?;
 
+        // The handle is the relay's word only. That the writer has this very link shows the one-time prekey, which is
+        // sealed under the link's own key: without it, a stranger by another link is not accepted unseen.
+        let of_this_link = arrived.prekey_of.as_deref() == Some(handle);
+        let uses_up = !link.reusable && of_this_link;
         match Contact::load(self.tx, &id)?.map(|contact| contact.stage) {
             // Both added each other: each knock is the other's answer.
             Some(Stage::Knocked | Stage::Fetching) => self.accept(&id)?,
             // SPEC §6.9 [one-time-link-accepts]: it was made for one person, and this is them.
-            Some(Stage::Waiting) if !link.reusable => {
-                self.accept(&id)?;
-                self.end_link(handle, &link)?;
+            Some(Stage::Waiting) if uses_up => self.accept(&id)?,
+            Some(Stage::Waiting) if arrived.new => {
+                self.emit(What::ContactWaiting { contact: id.into() })?;
             }
-            Some(Stage::Waiting) => self.emit(What::ContactWaiting { contact: id.into() })?,
+            // They have lost what we gave them, or they would not come by a link: they get it again, on the new session
+            // once that is confirmed.
+            Some(Stage::Accepted) => {
+                self.introduce(&id)?;
+                self.nudge_sessions(&id)?;
+            }
             _ => {}
+        }
+        if uses_up {
+            self.end_link(handle, &link)?;
         }
         Ok(())
     }
@@ -219,8 +248,9 @@ impl Turn<'_, '_> {
         envelope: &[u8],
         peeked: &Peeked,
     ) -> Result<(), Rejected> {
-        let (id, payload) = self.take_handshake(Some(contact), envelope, peeked)?;
-        Ok(self.take_payload(&id, &payload)?)
+        let arrived = self.take_handshake(Some(contact), envelope, peeked)?;
+        self.take_payload(&arrived.contact, &arrived.payload)?;
+        Ok(self.nudge_sessions(&arrived.contact)?)
     }
 
     /// Opens a first message, checks who wrote it, and keeps the session. `expected` is whose capability it came by.
@@ -229,7 +259,7 @@ impl Turn<'_, '_> {
         expected: Option<&[u8; 32]>,
         envelope: &[u8],
         peeked: &Peeked,
-    ) -> Result<([u8; 32], Payload), Rejected> {
+    ) -> Result<Knock, Rejected> {
         let signed = self
             .signed_prekey(peeked.signed_prekey)?
             .ok_or(Rejected::Drop("a prekey that is gone"))?;
@@ -240,6 +270,7 @@ impl Turn<'_, '_> {
             ),
             None => None,
         };
+        let (one_time, prekey_of) = one_time.unzip();
         let opened = self.respond(&signed, one_time.as_ref(), envelope)?;
         let payload = Payload::decode(&opened.content.to_vec().into())
             .map_err(|_| Rejected::Drop("no payload"))?;
@@ -267,18 +298,49 @@ impl Turn<'_, '_> {
             return Err(Rejected::Drop("our own account"));
         }
 
+        let new = known.is_none();
+        if new && self.strangers()? >= STRANGERS_MOST {
+            return Err(Rejected::Drop("one stranger too many"));
+        }
         let mut contact = known.unwrap_or_else(|| Contact::new(String::new(), Stage::Waiting));
         if contact.stage == Stage::Rejected {
             return Err(Rejected::Drop("someone who was rejected"));
         }
-        contact.meet_manifest(&manifest).map_err(|_| Rejected::Warn(TWO_STORIES))?;
-        contact.save(self.tx, &id)?;
+        if contact.meet_manifest(&manifest).is_err() {
+            let other = Some(Mark::of(&manifest));
+            if contact.stage == Stage::Waiting || contact.warned_of == other {
+                return Err(Rejected::Drop("two stories, told before"));
+            }
+            contact.warned_of = other;
+            contact.save(self.tx, &id)?;
+            return Err(Rejected::Warn(TWO_STORIES));
+        }
+        // The session first: who shows someone else's manifest must not leave them in our list.
         self.adopt(&id, opened, entry)?;
+        contact.save(self.tx, &id)?;
         if let Some(number) = peeked.one_time_prekey {
             self.spend_one_time(number)?;
         }
         self.tx.put(Kind::Init, peeked.id.as_bytes(), &Blob::new(&id))?;
-        Ok((id, payload))
+        Ok(Knock { contact: id, payload, new, prekey_of })
+    }
+
+    fn strangers(&self) -> Result<usize, Error> {
+        let contacts = self.tx.every::<Contact>(Kind::Contact)?;
+        Ok(contacts.iter().filter(|(_, contact)| contact.stage == Stage::Waiting).count())
+    }
+
+    /// The user agrees to someone who waits, and names them. Whom we wrote to has to answer first.
+    pub(crate) fn agree(&mut self, id: &[u8; 32], name: &str) -> Result<(), Error> {
+        let mut contact = Contact::load(self.tx, id)?.ok_or(Error::NoSuchContact)?;
+        if matches!(contact.stage, Stage::Fetching | Stage::Knocked) {
+            return Err(Error::Stage("this contact has not answered yet"));
+        }
+        if !name.is_empty() {
+            contact.name = name.to_owned();
+            contact.save(self.tx, id)?;
+        }
+        self.accept(id)
     }
 
     /// Agrees to someone who knocked: they are told where we are reached.
@@ -311,6 +373,8 @@ impl Turn<'_, '_> {
             self.tx.drop_record(Kind::Handle, &grant.handle)?;
         }
         self.tx.drop_record(Kind::Sessions, id)?;
+        self.drop_outbox(id)?;
+        self.drop_held(id)?;
         contact.reach.clear();
         Ok(contact.save(self.tx, id)?)
     }
@@ -335,14 +399,26 @@ impl Turn<'_, '_> {
         let answered = contact.stage == Stage::Knocked;
         if answered {
             contact.stage = Stage::Accepted;
+            contact.fetch = None;
         }
         contact.save(self.tx, id)?;
+        self.hurry(id)?;
         if answered {
             self.emit(What::ContactAccepted { contact: (*id).into() })?;
             self.release_held(id)?;
         }
         Ok(())
     }
+}
+
+/// A first message that was taken in.
+struct Knock {
+    contact: [u8; 32],
+    payload: Payload,
+    /// Nobody was known under this account before.
+    new: bool,
+    /// The handle of the link whose one-time prekey it used.
+    prekey_of: Option<Blob>,
 }
 
 /// A delivery that changes nothing.
@@ -370,5 +446,7 @@ pub(crate) fn peek(envelope: &[u8]) -> Option<Peeked> {
 
 const TWO_STORIES: &str =
     "this account shows two different lists of devices under one number; do not trust it";
+/// People who wait to be accepted, at most.
+const STRANGERS_MOST: usize = 256;
 const LEASE_MS: u64 = 15_000;
 const DAY_MS: u64 = 24 * 3_600_000;

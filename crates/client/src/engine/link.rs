@@ -10,7 +10,7 @@ use super::blob::Blob;
 use super::duty::{Duty, PublishDuty, hash_of};
 use super::turn::Turn;
 use crate::error::Error;
-use crate::store::Kind;
+use crate::store::{Kind, Log};
 
 /// One link, under the handle of its knock capability.
 #[derive(Serialize, Deserialize)]
@@ -57,7 +57,8 @@ impl Turn<'_, '_> {
     pub(crate) fn publish_link(&mut self, handle: &[u8; 8], link: &Link) -> Result<(), Error> {
         let secret = link.secret()?;
         let knock = *secret.knock_capability().expose();
-        let offer = self.offer(&secret, if link.reusable { ONE_TIME_PREKEYS } else { 1 })?;
+        let count = if link.reusable { ONE_TIME_PREKEYS } else { 1 };
+        let offer = self.offer(&secret, handle, count)?;
         self.owe(&Duty::grant(&knock, handle, true))?;
         self.owe(&Duty::Publish(PublishDuty {
             knock: hash_of(&knock),
@@ -72,11 +73,15 @@ impl Turn<'_, '_> {
         let found = self.tx.every::<Link>(Kind::Link)?.into_iter();
         let found = found.into_iter().find(|(_, link)| *link.secret == text.expose_secret()[..]);
         let (handle, link) = found.ok_or(Error::NoSuchLink)?;
+        for row in self.tx.rows_after(Log::HeldKnocks, Some(&handle), 0, u32::MAX)? {
+            self.tx.remove(Log::HeldKnocks, row.seq)?;
+        }
         self.end_link(&handle, &link)
     }
 
     pub(crate) fn end_link(&mut self, handle: &[u8], link: &Link) -> Result<(), Error> {
         self.owe(&Duty::revoke(link.secret()?.knock_capability().expose()))?;
+        self.drop_one_time(handle)?;
         // The handle stays: what was left under it before the relay heard of the end is still delivered, and opens for those
         // who are known by then.
         Ok(self.tx.drop_record(Kind::Link, handle)?)

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use chopmark_core::identity::AccountId;
+use chopmark_core::time::Timestamp;
 use chopmark_pay::Reference;
 use chopmark_wire::content::{Body, Content, Fallback};
 use chopmark_wire::payload::Payload;
@@ -65,7 +66,8 @@ impl Turn<'_, '_> {
     fn content(&mut self, to: &[u8; 32], body: Body) -> Result<(Bytes, MessageId), Error> {
         let content = Content {
             salt: self.draw()?,
-            sent_at: self.now,
+            // A clock beyond what a content can say does not keep anyone from writing.
+            sent_at: self.now.min(Timestamp(chopmark_wire::limits::SENT_AT_MS_MAX)),
             fallback: Fallback::default(),
             reply_to: None,
             thread_root: None,
@@ -80,9 +82,18 @@ impl Turn<'_, '_> {
 
     /// A payload that a session opened: what it says of the sender, and its content.
     pub(crate) fn take_payload(&mut self, from: &[u8; 32], payload: &Payload) -> Result<(), Error> {
-        self.note_manifest(from, payload)?;
+        let stranger = self.count_stranger(from, payload.content.is_some())?;
+        if stranger == Some(false) {
+            return Ok(());
+        }
+        if stranger.is_none() {
+            self.note_manifest(from, payload)?;
+        }
         let Some(raw) = &payload.content else { return Ok(()) };
         let Ok(content) = Content::decode(raw) else {
+            if stranger.is_some() {
+                return Ok(());
+            }
             // SPEC §7.4 [poison-is-skipped]: authentic and unreadable; the next message must not wait for it.
             return self.emit(What::Warning {
                 contact: Some((*from).into()),
@@ -108,6 +119,23 @@ impl Turn<'_, '_> {
             _ if content.fallback.text.is_empty() => Ok(()),
             _ => self.show(from, id, content.sent_at.as_millis(), &content.fallback.text),
         }
+    }
+
+    /// SPEC §6.9 [strangers-are-bounded]: whoever waits to be accepted leaves so many contents and no more. `None`: they do
+    /// not wait; else whether this one is still taken.
+    fn count_stranger(&mut self, from: &[u8; 32], content: bool) -> Result<Option<bool>, Error> {
+        let Some(mut contact) = Contact::load(self.tx, from)? else { return Ok(None) };
+        if contact.stage != Stage::Waiting {
+            return Ok(None);
+        }
+        if content && contact.left >= LEFT_MOST {
+            return Ok(Some(false));
+        }
+        if content {
+            contact.left = contact.left.saturating_add(1);
+            contact.save(self.tx, from)?;
+        }
+        Ok(Some(true))
     }
 
     /// SPEC §7.1 [withheld-manifest-shows]: the sender names the newest manifest; if we know another, someone keeps it from
@@ -141,6 +169,14 @@ impl Turn<'_, '_> {
             return self.take_money(from, body);
         }
         self.tx.append(Log::Held, from, raw)?;
+        Ok(())
+    }
+
+    /// Forgets what waited for someone who is not accepted after all.
+    pub(crate) fn drop_held(&mut self, from: &[u8; 32]) -> Result<(), Error> {
+        for row in self.tx.rows_after(Log::Held, Some(from), 0, u32::MAX)? {
+            self.tx.remove(Log::Held, row.seq)?;
+        }
         Ok(())
     }
 
@@ -187,6 +223,8 @@ impl Turn<'_, '_> {
         Ok(self.tx.rewrite(Log::Messages, seq, &super::record::encode(&message)?)?)
     }
 }
+
+const LEFT_MOST: u32 = 64;
 
 /// SPEC §7.2: both sides name a message alike. A conversation of two is named by both accounts, the lower one first.
 fn message_id(own: &AccountId, peer: &[u8; 32], sender: &[u8; 32], raw: &[u8]) -> MessageId {

@@ -1,5 +1,6 @@
 //! Money in the engine: `chopmark-pay` over the sealed rows of the same transaction that holds the messages.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use super::contact::{Contact, Stage};
 use super::turn::Turn;
 use crate::error::Error;
 use crate::event::{PaymentId, RequestId, What};
-use crate::store::{Kind, Tx};
+use crate::store::{Kind, StoreError, Tx};
 
 /// A request that came in, under its id.
 #[derive(Serialize, Deserialize)]
@@ -116,7 +117,14 @@ impl Turn<'_, '_> {
         let manifest = contact.manifest.ok_or(Error::Internal("a contact without a manifest"))?;
         let manifest =
             SignedManifest::verify(&manifest).map_err(|_| Error::Internal("a manifest"))?;
-        let device = manifest.device(DEVICE).ok_or(Error::Internal("a contact's device"))?;
+        // An account may have other devices and not this one: what it says of money cannot be checked, and blocks nothing.
+        let Some(device) = manifest.device(DEVICE) else {
+            return self.emit(What::Warning {
+                contact: Some((*from).into()),
+                text: "a message about money came from a device that does not handle money"
+                    .to_owned(),
+            });
+        };
         let peer = Peer { account: *from, device: *device.signing() };
         let (now, pay) = (self.now, self.account()?.pay()?);
         let effects =
@@ -260,7 +268,7 @@ impl Turn<'_, '_> {
     where
         Error: From<E>,
     {
-        let mut rows = Rows { tx: self.tx, failed: None };
+        let mut rows = Rows { tx: self.tx, failed: RefCell::new(None) };
         match step(&mut rows, self.rng) {
             Ok(value) => Ok(value),
             Err(error) => Err(rows.failed.take().map_or_else(|| error.into(), Error::Store)),
@@ -280,12 +288,19 @@ impl Turn<'_, '_> {
 pub(crate) struct Rows<'a, 's> {
     tx: &'a mut Tx<'s>,
     /// Why the store failed, for the caller; the wallet only knows that it did.
-    failed: Option<crate::store::StoreError>,
+    failed: RefCell<Option<StoreError>>,
+}
+
+impl Rows<'_, '_> {
+    fn note(&self, error: StoreError) -> RecordsError {
+        self.failed.replace(Some(error));
+        RecordsError::Unavailable
+    }
 }
 
 impl Records for Rows<'_, '_> {
     fn load(&self, kind: chopmark_pay::Kind, key: &[u8]) -> Result<Option<Vec<u8>>, RecordsError> {
-        let found = self.tx.load(number(kind), key).map_err(|_| RecordsError::Unavailable)?;
+        let found = self.tx.load(number(kind), key).map_err(|error| self.note(error))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
@@ -295,17 +310,11 @@ impl Records for Rows<'_, '_> {
         key: &[u8],
         value: &[u8],
     ) -> Result<(), RecordsError> {
-        self.tx.store(number(kind), key, value).map_err(|error| {
-            self.failed = Some(error);
-            RecordsError::Unavailable
-        })
+        self.tx.store(number(kind), key, value).map_err(|error| self.note(error))
     }
 
     fn delete(&mut self, kind: chopmark_pay::Kind, key: &[u8]) -> Result<(), RecordsError> {
-        self.tx.delete(number(kind), key).map_err(|error| {
-            self.failed = Some(error);
-            RecordsError::Unavailable
-        })
+        self.tx.delete(number(kind), key).map_err(|error| self.note(error))
     }
 
     fn scan(
@@ -313,7 +322,7 @@ impl Records for Rows<'_, '_> {
         kind: chopmark_pay::Kind,
         prefix: &[u8],
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, RecordsError> {
-        let found = self.tx.scan(number(kind), prefix).map_err(|_| RecordsError::Unavailable)?;
+        let found = self.tx.scan(number(kind), prefix).map_err(|error| self.note(error))?;
         Ok(found.into_iter().map(|(key, value)| (key, value.to_vec())).collect())
     }
 }

@@ -3,13 +3,16 @@
 //! SPEC §5.9, §9.3. A row is written in the transaction that seals it. It leaves for the relay only after that, as often
 //! as it takes, always the same bytes; the relay's `Stored` stops the sending, the peer's acknowledgement ends the row.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use chopmark_core::session::{Acknowledged, Position, SessionId};
 use chopmark_pay::{Part, Reference};
 use chopmark_wire::payment::PaymentId;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
-use super::contact::Contact;
+use super::contact::{self, Contact};
 use super::turn::Turn;
 use crate::error::Error;
 use crate::event::{MessageId, Progress, What};
@@ -80,6 +83,10 @@ impl Turn<'_, '_> {
         message: Option<u64>,
         reference: Option<Reference>,
     ) -> Result<(), Error> {
+        // Nobody is left to tell; a payment under way comes back at its end.
+        if Contact::load(self.tx, contact)?.is_some_and(|c| c.stage == contact::Stage::Rejected) {
+            return Ok(());
+        }
         let stage = self.seal(contact, content)?;
         let payment = reference.map(|it| (Blob::new(&it.payment.0), part_number(it.part)));
         self.put_in_outbox(contact, Some(Blob::new(content)), id, message, payment, stage)
@@ -115,6 +122,38 @@ impl Turn<'_, '_> {
     /// message id is of the content, so that who gets both shows one.
     pub(crate) fn seal_again(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
         self.seal_rows(contact, |_| true)
+    }
+
+    /// Takes back what was sealed on a session that leads nowhere: it waits for the next one. Probes are over.
+    pub(crate) fn unseal(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
+            if item.content.is_none() {
+                self.tx.remove(Log::Outbox, seq)?;
+                continue;
+            }
+            item.stage = Stage::Unsealed;
+            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets everything on its way to someone.
+    pub(crate) fn drop_outbox(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        for row in self.tx.rows_after(Log::Outbox, Some(contact), 0, ALL)? {
+            self.tx.remove(Log::Outbox, row.seq)?;
+        }
+        Ok(())
+    }
+
+    /// There is a new way to someone: nothing waits for the next try of the old one.
+    pub(crate) fn hurry(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
+            if matches!(item.stage, Stage::Sealed { .. }) {
+                (item.due_ms, item.tries) = (0, 0);
+                self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+            }
+        }
+        Ok(())
     }
 
     fn seal_rows(
@@ -181,7 +220,8 @@ impl Turn<'_, '_> {
     pub(crate) fn not_stored(&mut self, seq: u64, retry_after_hours: u32) -> Result<(), Error> {
         let Some(mut item) = self.item(seq)? else { return Ok(()) };
         item.tries = item.tries.saturating_add(1);
-        let asked = u64::from(retry_after_hours).saturating_mul(3_600_000);
+        // No relay's word makes a row wait so long that it looks like a clock that ran wild.
+        let asked = u64::from(retry_after_hours).saturating_mul(3_600_000).min(LONGEST_WAIT_MS);
         item.due_ms = self.now.as_millis().saturating_add(asked.max(pause_ms(item.tries)));
         self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
         Ok(())
@@ -217,10 +257,22 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// How many rows no relay has taken yet.
+    /// How many envelopes no relay has taken yet. What waits for keys or for an address is not among them.
     pub(crate) fn waiting(&self) -> Result<usize, Error> {
-        let items = self.tx.list::<Item>(Log::Outbox, None, 0, ALL)?;
-        Ok(items.iter().filter(|(_, item)| !matches!(item.stage, Stage::Stored { .. })).count())
+        let mut reachable = HashMap::new();
+        let mut waiting = 0usize;
+        for (_, item) in self.tx.list::<Item>(Log::Outbox, None, 0, ALL)? {
+            let (Stage::Sealed { .. }, Some(contact)) = (&item.stage, item.contact.array::<32>())
+            else {
+                continue;
+            };
+            if let Entry::Vacant(new) = reachable.entry(contact) {
+                let to = Contact::load(self.tx, &contact)?;
+                new.insert(to.is_some_and(|to| !to.reach.is_empty()));
+            }
+            waiting = waiting.saturating_add(usize::from(reachable.get(&contact) == Some(&true)));
+        }
+        Ok(waiting)
     }
 
     fn item(&self, seq: u64) -> Result<Option<Item>, Error> {

@@ -3,7 +3,7 @@
 use chopmark_core::identity::Stamp;
 use chopmark_core::link::{LinkSecret, Published};
 use chopmark_core::prekey::{
-    ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, OneTimePrekeySecret, PrekeyId, SIGNED_PREKEY_RETENTION,
+    MAX_SIGNED_PREKEYS, ONE_TIME_PREKEYS, ONE_TIME_PREKEYS_LOW, OneTimePrekeySecret, PrekeyId,
     SignedPart, SignedPrekeySecret,
 };
 use chopmark_core::time::Timestamp;
@@ -22,6 +22,16 @@ struct Shelf {
     next: u32,
     /// The signed ones, oldest first, and when each was superseded.
     signed: Vec<(Blob, Option<u64>)>,
+}
+
+/// The private half of a one-time prekey.
+#[derive(Serialize, Deserialize)]
+struct OneTime {
+    key: Blob,
+    /// The handle of the link under which it was published.
+    link: Blob,
+    /// When the link got others in its place.
+    superseded: Option<u64>,
 }
 
 /// What one link offers at the relay, sealed.
@@ -46,12 +56,16 @@ impl Turn<'_, '_> {
             shelf.signed.push((Blob::new(&fresh.export()), None));
             rotated = true;
         }
+        if !rotated {
+            return Ok(false);
+        }
         let now = self.now;
-        shelf.signed.retain(|(_, superseded)| {
-            superseded.is_none_or(|at| Timestamp(at).saturating_add(SIGNED_PREKEY_RETENTION) > now)
-        });
+        shelf.signed.retain(|(_, superseded)| superseded.is_none_or(|at| is_kept(at, now)));
+        // A clock that runs wild makes new ones each time: the oldest go.
+        let surplus = shelf.signed.len().saturating_sub(MAX_SIGNED_PREKEYS);
+        shelf.signed.drain(..surplus);
         self.tx.put(Kind::Prekey, SHELF, &shelf)?;
-        Ok(rotated)
+        Ok(true)
     }
 
     /// Publishes every link anew once the signed prekey has been rotated, and a link of which few one-time prekeys are
@@ -71,8 +85,14 @@ impl Turn<'_, '_> {
     }
 
     /// What a link offers: our bundle, and `count` fresh one-time prekeys.
-    pub(crate) fn offer(&mut self, link: &LinkSecret, count: usize) -> Result<Offer, Error> {
+    pub(crate) fn offer(
+        &mut self,
+        link: &LinkSecret,
+        handle: &[u8; 8],
+        count: usize,
+    ) -> Result<Offer, Error> {
         self.rotate_prekeys()?;
+        self.supersede_one_time(handle)?;
         let account = self.account()?;
         let (id, keys) = (account.id()?, account.device_keys()?);
         let manifest = account.signed_manifest()?;
@@ -89,11 +109,12 @@ impl Turn<'_, '_> {
         let mut one_time = Vec::new();
         for _ in 0..count {
             let secret = OneTimePrekeySecret::generate(shelf.take_number()?, self.rng)?;
-            self.tx.put(
-                Kind::Prekey,
-                &secret.id().0.to_be_bytes(),
-                &Blob::new(&secret.export()),
-            )?;
+            let record = OneTime {
+                key: Blob::new(&secret.export()),
+                link: Blob::new(handle),
+                superseded: None,
+            };
+            self.tx.put(Kind::Prekey, &secret.id().0.to_be_bytes(), &record)?;
             let public = secret.publish(&id, DEVICE, &keys).to_bytes();
             one_time.push(key.seal_published(Published::OneTimePrekey, &public, self.rng)?);
         }
@@ -112,15 +133,64 @@ impl Turn<'_, '_> {
         Ok(None)
     }
 
-    /// The one-time prekey with this number, if it was not used yet.
+    /// The one-time prekey with this number, if it was not used yet, and the handle of its link.
     pub(crate) fn one_time_prekey(
         &self,
         id: PrekeyId,
-    ) -> Result<Option<OneTimePrekeySecret>, Error> {
-        let found: Option<Blob> = self.tx.find(Kind::Prekey, &id.0.to_be_bytes())?;
+    ) -> Result<Option<(OneTimePrekeySecret, Blob)>, Error> {
+        let found: Option<OneTime> = self.tx.find(Kind::Prekey, &id.0.to_be_bytes())?;
         found
-            .map(|key| OneTimePrekeySecret::import(&key).map_err(|_| Error::Internal("a prekey")))
+            .map(|found| match OneTimePrekeySecret::import(&found.key) {
+                Ok(secret) => Ok((secret, found.link)),
+                Err(_) => Err(Error::Internal("a prekey")),
+            })
             .transpose()
+    }
+
+    /// A link gets others: those it had are kept for whoever fetched them already, for as long as a first message may
+    /// wait at a relay, and no more than so many.
+    fn supersede_one_time(&mut self, handle: &[u8; 8]) -> Result<(), Error> {
+        let mut kept = Vec::new();
+        for (key, mut one) in self.one_time_of(handle)? {
+            if one.superseded.is_some_and(|at| !is_kept(at, self.now)) {
+                self.tx.drop_record(Kind::Prekey, &key)?;
+                continue;
+            }
+            if one.superseded.is_none() {
+                one.superseded = Some(self.now.as_millis());
+                self.tx.put(Kind::Prekey, &key, &one)?;
+            }
+            kept.push(key);
+        }
+        // In the order of their numbers, so of their age.
+        let surplus =
+            kept.len().saturating_sub(MAX_SIGNED_PREKEYS.saturating_mul(ONE_TIME_PREKEYS));
+        for key in kept.iter().take(surplus) {
+            self.tx.drop_record(Kind::Prekey, key)?;
+        }
+        Ok(())
+    }
+
+    /// A link is over: nobody can use its one-time prekeys any more.
+    pub(crate) fn drop_one_time(&mut self, handle: &[u8]) -> Result<(), Error> {
+        for (key, _) in self.one_time_of(handle)? {
+            self.tx.drop_record(Kind::Prekey, &key)?;
+        }
+        Ok(())
+    }
+
+    fn one_time_of(&self, handle: &[u8]) -> Result<Vec<(Vec<u8>, OneTime)>, Error> {
+        let mut found = Vec::new();
+        for (key, value) in self.tx.scan(Kind::Prekey as u8, &[])? {
+            if key == SHELF {
+                continue;
+            }
+            let one: OneTime = super::record::decode(&value)?;
+            if *one.link == *handle {
+                found.push((key, one));
+            }
+        }
+        Ok(found)
     }
 
     /// A one-time prekey was used: its private half is gone with this turn.
@@ -143,6 +213,10 @@ impl Shelf {
 
 fn import_signed(key: &Blob) -> Result<SignedPrekeySecret, Error> {
     SignedPrekeySecret::import(key).map_err(|_| Error::Internal("a signed prekey"))
+}
+
+fn is_kept(superseded: u64, now: Timestamp) -> bool {
+    SignedPrekeySecret::delete_at(Timestamp(superseded)) > now
 }
 
 const SHELF: &[u8] = b"shelf";

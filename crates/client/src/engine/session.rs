@@ -11,7 +11,7 @@ use chopmark_wire::payload::Payload;
 
 use super::account::DEVICE;
 use super::blob::Blob;
-use super::contact::Contact;
+use super::contact::{self, Contact};
 use super::knock::Rejected;
 use super::outbox::{Slot, Stage};
 use super::turn::Turn;
@@ -20,7 +20,7 @@ use crate::store::{Kind, Tx};
 
 /// What a delivery was, once a session opened it.
 pub(crate) struct Arrived {
-    /// None of a probe, which only moves a session.
+    /// None of a probe, which only moves a session, and of what is no payload.
     pub(crate) payload: Option<Payload>,
     /// Sending moved to another session: what is not acknowledged goes out again there.
     pub(crate) moved: bool,
@@ -123,19 +123,19 @@ impl Turn<'_, '_> {
         if let Some(acknowledged) = one.opened.acknowledged {
             self.acknowledged(contact, one.opened.session.id(), acknowledged)?;
         }
-        let payload = match one.opened.content.as_slice() {
-            [] => None,
-            content => Some(
-                Payload::decode(&content.to_vec().into())
-                    .map_err(|_| Rejected::Drop("no payload"))?,
-            ),
-        };
+        let payload = Payload::decode(&one.opened.content.to_vec().into()).ok();
         Ok(Arrived { payload, moved: one.moved })
     }
 
     /// Sends what brings sessions on without carrying anything: the step that confirms the one that sends, and the probes
     /// of those that stand beside a confirmed one (SPEC §5.8).
+    ///
+    /// SPEC §6.9 [no-reaction-before-consent]: only for who was accepted, or was written to first.
     pub(crate) fn nudge_sessions(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        match Contact::load(self.tx, contact)?.map(|contact| contact.stage) {
+            Some(contact::Stage::Accepted | contact::Stage::Knocked) => {}
+            _ => return Ok(()),
+        }
         let before = load(self.tx, contact)?;
         let before = before.sending().map(|sending| (sending.id(), sending.owes_progress()));
         if let Some((sending, true)) = before {

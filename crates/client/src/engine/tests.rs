@@ -19,6 +19,9 @@ use crate::error::Error;
 use crate::event::{Direction, Message, MessageId, Progress, What};
 use crate::store::{Kind, Log, Store, Unlock};
 
+mod doors;
+mod hostile;
+
 const RELAY: &str = "chop-relay:127.0.0.1:4433#000102030405060708090a0b0c0d0e0f";
 
 struct User {
@@ -151,11 +154,13 @@ impl World {
                 Some((bundle, one_time)) => {
                     let (bundle, one_time) = (bundle.clone(), one_time.pop_front());
                     self.turn(who, |turn| {
-                        turn.fetched(&want.contact, &bundle, one_time.as_deref())
+                        turn.fetched(&want.contact, &want.fetch_id, &bundle, one_time.as_deref())
                     })
                     .unwrap();
                 }
-                None => self.turn(who, |turn| turn.not_fetched(&want.contact, true)).unwrap(),
+                None => self
+                    .turn(who, |turn| turn.not_fetched(&want.contact, &want.fetch_id, true))
+                    .unwrap(),
             }
         }
         for due in self.turn(who, |turn| turn.due(64)).unwrap() {
