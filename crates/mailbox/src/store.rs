@@ -105,6 +105,8 @@ pub enum StoreRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreAnswer {
+    /// A mailbox was made that was not there. To the client it is [`Done`](Self::Done).
+    Made,
     /// It is so.
     Done,
     /// It is not so, and nothing was changed.

@@ -10,7 +10,7 @@ use chopmark_core::time::Timestamp;
 use chopmark_mailbox::{
     RelayConnection,
     relay::{Input, Output},
-    store::StoreRequest,
+    store::{StoreAnswer, StoreRequest},
 };
 use chopmark_wire::relay::{GoAwayReason, MailboxId};
 use quinn::{Incoming, RecvStream, SendStream, VarInt};
@@ -115,6 +115,9 @@ impl Task {
                     self.machine.handle(now(), Input::Bytes(&chunk.bytes));
                 }
                 Some((ticket, answer)) = self.answers.recv() => {
+                    if answer == Some(StoreAnswer::Made) {
+                        self.shared.creates.made(now(), self.prefix);
+                    }
                     let input = match answer {
                         Some(answer) => Input::Answered { ticket, answer },
                         None => Input::Failed,
@@ -147,7 +150,7 @@ impl Task {
                 Output::Store { ticket, mut request } => {
                     // SPEC §6.8 [prefix-share]: beyond its share a prefix still opens what it has.
                     if let StoreRequest::Create { new, .. } = &mut request {
-                        *new = self.shared.creates.take(now(), self.prefix);
+                        *new = self.shared.creates.may(now(), self.prefix);
                     }
                     self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket)).await;
                 }

@@ -346,7 +346,7 @@ impl RelayConnection {
                 Pending::Answer(id) | Pending::Subscribe { id, .. } | Pending::Delete(id, _),
                 answer,
             ) => match answer {
-                StoreAnswer::Done => self.answer(id, Answer::Done),
+                StoreAnswer::Done | StoreAnswer::Made => self.answer(id, Answer::Done),
                 StoreAnswer::Refused(refusal) => self.answer(id, Answer::Refused(refusal)),
                 // SPEC §6.7 [stored-after-fsync]: the sender hears it only once the store has said so.
                 StoreAnswer::Stored { .. } => self.answer(id, Answer::Stored),

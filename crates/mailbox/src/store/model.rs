@@ -70,11 +70,14 @@ impl Model {
     fn answer(&mut self, now: Timestamp, request: StoreRequest) -> Result<StoreAnswer, Refusal> {
         match request {
             StoreRequest::Create { mailbox, new } => {
-                if !new && !self.mailboxes.contains_key(&mailbox) {
+                if self.mailboxes.contains_key(&mailbox) {
+                    return Ok(StoreAnswer::Done);
+                }
+                if !new {
                     return Err(Refusal::Later { hours: 1 });
                 }
-                self.mailboxes.entry(mailbox).or_default();
-                Ok(StoreAnswer::Done)
+                self.mailboxes.insert(mailbox, Mailbox::default());
+                Ok(StoreAnswer::Made)
             }
             StoreRequest::Grant { mailbox, grant } => self.grant(now, mailbox, grant),
             StoreRequest::Revoke { mailbox, capability } => {

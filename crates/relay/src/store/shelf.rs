@@ -191,13 +191,14 @@ impl<D: Disk> Rules<'_, D> {
     fn answer(&mut self, request: StoreRequest) -> Rule<StoreAnswer> {
         match request {
             StoreRequest::Create { mailbox, new } => {
-                if self.mailbox(&mailbox)?.is_none() {
-                    if !new {
-                        return Err(LATER);
-                    }
-                    self.put_mailbox(&mailbox, &Mailbox::default());
+                if self.mailbox(&mailbox)?.is_some() {
+                    return Ok(StoreAnswer::Done);
                 }
-                Ok(StoreAnswer::Done)
+                if !new {
+                    return Err(LATER);
+                }
+                self.put_mailbox(&mailbox, &Mailbox::default());
+                Ok(StoreAnswer::Made)
             }
             StoreRequest::Grant { mailbox, grant } => self.grant(mailbox, &grant),
             StoreRequest::Revoke { mailbox, capability } => self.revoke(&mailbox, &capability),
