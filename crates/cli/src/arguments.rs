@@ -87,4 +87,4 @@ Exit codes:
   6  locked: wrong passphrase or key file
 
 A contact is named by the name you gave, or by the beginning of its id. Ids may be shortened likewise.
-Secrets are read from files, never from arguments.";
+Passphrases and keys are read from files; a link, a token or a text is read from standard input where it is `-`.";

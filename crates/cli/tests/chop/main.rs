@@ -7,6 +7,7 @@
     reason = "a test against real processes"
 )]
 
+mod contacts;
 mod demo;
 mod errors;
 mod harness;
