@@ -293,6 +293,18 @@ fn objection<R: Records>(
     let Some(keyset) = keyset.filter(|keyset| keyset.unit == incoming.unit) else {
         return invalid;
     };
+    // The issuer must still take them when we come, and after a while of its being away.
+    let until = payment.locktime.saturating_add(lock::KEYSET_MARGIN);
+    if keyset.expiry.is_some_and(|expiry| expiry < until) {
+        return invalid;
+    }
+    // SPEC §8.7 [no-dust]: every coin costs us a fee.
+    let coins = payment.proofs.len();
+    let fee = keyset::fee(std::iter::repeat_n(keyset.fee_ppk, coins)).unwrap_or(u64::MAX);
+    let needed = keyset::split(&keyset, request.amount.minor()).map_or(0, |split| split.len());
+    if coins > needed || fee >= request.amount.minor() {
+        return invalid;
+    }
     let mut ys = BTreeSet::new();
     for (proof, secret) in payment.proofs.iter().zip(opened.secrets()) {
         let Ok(y) = dhke::hash_to_curve(secret.as_bytes()) else { return invalid };

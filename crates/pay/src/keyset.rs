@@ -43,7 +43,7 @@ impl Keyset {
     }
 }
 
-fn record_key(issuer: &str, id: &[u8]) -> Vec<u8> {
+pub(crate) fn record_key(issuer: &str, id: &[u8]) -> Vec<u8> {
     [issuer.as_bytes(), &[0], id].concat()
 }
 

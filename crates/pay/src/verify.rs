@@ -7,6 +7,7 @@
 //! Start at [`check`].
 
 mod condition;
+mod object;
 mod witness;
 
 use chopmark_core::time::Timestamp;

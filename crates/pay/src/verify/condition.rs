@@ -4,6 +4,8 @@ use cashu::PublicKey;
 use chopmark_core::time::Timestamp;
 use serde::Deserialize;
 
+use super::object::Object;
+
 /// Who may spend a coin, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
@@ -100,7 +102,7 @@ impl Condition {
         if first != Some(&b'[') && !marked {
             return Ok(None);
         }
-        let (kind, fields): (String, Fields) =
+        let (kind, Object(fields)): (String, Object<Fields>) =
             serde_json::from_slice(secret).map_err(|_| Malformed::Shape)?;
         if fields.nonce.is_empty() {
             return Err(Malformed::Nonce);

@@ -1,6 +1,6 @@
 //! What a spender shows: signatures, and for a hash lock the preimage.
 
-use super::{Condition, Kind, Unspendable};
+use super::{Condition, Kind, Unspendable, object::Object};
 use secp256k1::schnorr::Signature;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -35,11 +35,13 @@ impl Witness {
         let bad = Unspendable::WitnessMalformed;
         let (preimage, signatures) = match condition.kind() {
             Kind::P2pk => {
-                let witness: P2pk = serde_json::from_str(json).map_err(|_| bad.clone())?;
+                let Object(witness): Object<P2pk> =
+                    serde_json::from_str(json).map_err(|_| bad.clone())?;
                 (None, witness.signatures)
             }
             Kind::Htlc { .. } => {
-                let witness: Htlc = serde_json::from_str(json).map_err(|_| bad.clone())?;
+                let Object(witness): Object<Htlc> =
+                    serde_json::from_str(json).map_err(|_| bad.clone())?;
                 // The refund pathway of some wallets carries an empty preimage.
                 let preimage = witness.preimage.filter(|text| !text.is_empty());
                 (preimage, witness.signatures.unwrap_or_default())
