@@ -77,7 +77,9 @@ impl Turn<'_, '_> {
             &chopmark_wire::payment::RequestId(*request.as_bytes()),
             self.account()?.id()?.as_bytes(),
         );
-        let begun = self.with_records(|records, _| pay.payment(records, &known))?.is_some();
+        let known = self.with_records(|records, _| pay.payment(records, &known))?;
+        // One that never locked a coin would begin again.
+        let begun = known.is_some_and(|it| it.state != chopmark_pay::State::Cancelled);
         if asked.cancelled && !begun {
             return Err(Error::Stage("this request was taken back: ask for another one"));
         }
@@ -133,8 +135,9 @@ impl Turn<'_, '_> {
     }
 
     fn take_request(&mut self, from: &[u8; 32], bytes: &Bytes) -> Result<(), Error> {
-        let Ok((id, _)) = PaymentRequest::decode(bytes) else { return Ok(()) };
-        if self.tx.find::<Asked>(Kind::Request, &id.0)?.is_some() {
+        let Ok((id, request)) = PaymentRequest::decode(bytes) else { return Ok(()) };
+        // SPEC §8.6 [payee-is-the-sender]: passed on by someone else it would stand in the payee's way.
+        if request.payee != *from || self.tx.find::<Asked>(Kind::Request, &id.0)?.is_some() {
             return Ok(());
         }
         let asked = Asked {

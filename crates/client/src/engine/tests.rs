@@ -547,3 +547,43 @@ fn a_request_is_taken_back_by_its_payee_and_by_nobody_else() {
     assert!(cancelled(&mut world));
     assert!(matches!(world.turn(0, |turn| turn.pay(&request)), Err(Error::Stage(_))));
 }
+
+// Tests [payee-is-the-sender]. Seen to fail with the payee not compared in `take_request`: the copy that came first was
+// kept as the forwarder's, and the payee's own was dropped.
+#[test]
+fn a_request_that_someone_else_passes_on_does_not_stand_in_the_payees_way() {
+    let mut world = World::meet(LinkUse::OneTime);
+    let (alice, bob) = (world.id(0), world.id(1));
+    let unit = chopmark_wire::payment::Unit::new("chop", 2).unwrap();
+    let bill = chopmark_pay::Bill {
+        amount: chopmark_wire::payment::Amount::parse("12.50", &unit).unwrap(),
+        items: Vec::new(),
+        memo: String::new(),
+        expires_at: Timestamp(world.now.0 + 3_600_000),
+        payer: None,
+    };
+    let now = world.now;
+    let (request, bytes) = world
+        .turn(1, |turn| {
+            let pay = turn.account()?.pay()?;
+            turn.with_records(|records, rng| pay.request(records, &bill, now, rng))
+        })
+        .unwrap();
+    let body = Body::PaymentRequest(bytes);
+    let kept = |world: &mut World, from: [u8; 32]| {
+        world
+            .turn(0, |turn| {
+                turn.take_money(&from, &body)?;
+                Ok(turn.asked(&crate::event::RequestId(request.0))?.map(|asked| asked.contact))
+            })
+            .unwrap()
+    };
+    world
+        .turn(0, |turn| {
+            Ok(Contact::new("mallory".to_owned(), Stage::Accepted).save(turn.tx, &[7; 32])?)
+        })
+        .unwrap();
+    assert!(alice != bob);
+    assert!(kept(&mut world, [7; 32]).is_none());
+    assert_eq!(*kept(&mut world, bob).unwrap(), bob[..]);
+}
