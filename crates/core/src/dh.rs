@@ -4,6 +4,7 @@
 //! does not depend on our secret is an error: two walls, either of which would do.
 
 use core::fmt;
+use std::sync::OnceLock;
 
 use rand_core::TryCryptoRng;
 use thiserror::Error;
@@ -49,8 +50,12 @@ impl fmt::Debug for PublicKey {
 }
 
 /// An X25519 secret key, wiped on drop and never printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretKey(Secret);
+#[derive(Clone)]
+pub struct SecretKey {
+    secret: Secret,
+    /// Computed when first asked for.
+    public: OnceLock<PublicKey>,
+}
 
 impl SecretKey {
     /// Draws a new key.
@@ -58,22 +63,22 @@ impl SecretKey {
     /// # Errors
     /// [`RandomnessError`] when the source fails.
     pub fn generate(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, RandomnessError> {
-        Secret::random(rng).map(Self)
+        Secret::random(rng).map(Self::from_secret)
     }
 
     /// The key of these 32 bytes; they are clamped when used.
     pub const fn from_secret(secret: Secret) -> Self {
-        Self(secret)
+        Self { secret, public: OnceLock::new() }
     }
 
     /// The 32 bytes, to be stored.
     pub const fn as_secret(&self) -> &Secret {
-        &self.0
+        &self.secret
     }
 
-    /// The public key: one multiplication of the base point, so keep it rather than ask twice.
-    pub fn public(&self) -> PublicKey {
-        PublicKey(Point::from(&self.scalar()).to_bytes())
+    /// The public key.
+    pub fn public(&self) -> &PublicKey {
+        self.public.get_or_init(|| PublicKey(Point::from(&self.scalar()).to_bytes()))
     }
 
     /// Agrees on 32 bytes with the owner of `peer`. They are to be fed to a key derivation, not used as a key.
@@ -90,7 +95,21 @@ impl SecretKey {
 
     /// A copy in the form that the curve wants, wiped when dropped.
     fn scalar(&self) -> StaticSecret {
-        StaticSecret::from(*self.0.expose())
+        StaticSecret::from(*self.secret.expose())
+    }
+}
+
+impl PartialEq for SecretKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.secret == other.secret
+    }
+}
+
+impl Eq for SecretKey {}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dh::SecretKey(..)")
     }
 }
 
@@ -200,7 +219,7 @@ mod tests {
         let mut rng = ChaCha20Rng::from_seed([2; 32]);
         let (a, b) =
             (SecretKey::generate(&mut rng).unwrap(), SecretKey::generate(&mut rng).unwrap());
-        assert_eq!(a.diffie_hellman(&b.public()), b.diffie_hellman(&a.public()));
-        assert_eq!(PublicKey::parse(a.public().as_bytes()), Ok(a.public()));
+        assert_eq!(a.diffie_hellman(b.public()), b.diffie_hellman(a.public()));
+        assert_eq!(PublicKey::parse(a.public().as_bytes()), Ok(*a.public()));
     }
 }

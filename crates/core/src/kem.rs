@@ -1,11 +1,12 @@
 //! ML-KEM-768 (FIPS 203) behind one door.
 //!
 //! An [`EncapsulationKey`] exists only if its coefficients are below the modulus, which the implementation beneath
-//! does not check by itself. A [`DecapsulationKey`] is kept as the standard's 64-byte seed and expanded when used, so
-//! that nothing of the implementation's own form is ever stored. A mauled [`Ciphertext`] decapsulates to an unrelated
+//! does not check by itself. A [`DecapsulationKey`] is stored as the standard's 64-byte seed and expanded when first
+//! used, so that nothing of the implementation's own form is ever stored. A mauled [`Ciphertext`] decapsulates to an unrelated
 //! secret (implicit rejection): the AEAD that follows is what refuses it (SPEC §1.2).
 
 use core::fmt;
+use std::sync::{Arc, OnceLock};
 
 use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey};
 use rand_core::TryCryptoRng;
@@ -85,10 +86,15 @@ impl fmt::Debug for Ciphertext {
     }
 }
 
-/// An ML-KEM-768 decapsulation key, kept as its seed `d | z`, wiped on drop and never printed.
+/// An ML-KEM-768 decapsulation key, stored as its seed `d | z` and never printed.
+///
+/// It is expanded once, when first used. A clone is the same key in the same place, wiped with its last holder.
 #[derive(Clone)]
-pub struct DecapsulationKey {
-    seed: Box<Zeroizing<[u8; Self::SEED_LENGTH]>>,
+pub struct DecapsulationKey(Arc<SeededKey>);
+
+struct SeededKey {
+    seed: Zeroizing<[u8; DecapsulationKey::SEED_LENGTH]>,
+    expanded: OnceLock<Box<Expanded>>,
 }
 
 impl DecapsulationKey {
@@ -101,49 +107,51 @@ impl DecapsulationKey {
     /// [`RandomnessError`] when the source fails.
     pub fn generate(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, RandomnessError> {
         let (d, z) = (Secret::random(rng)?, Secret::random(rng)?);
-        let mut seed = Box::new(Zeroizing::new([0; Self::SEED_LENGTH]));
+        let mut seed = Zeroizing::new([0; Self::SEED_LENGTH]);
         for (to, from) in seed.iter_mut().zip(d.expose().iter().chain(z.expose())) {
             *to = *from;
         }
-        Ok(Self { seed })
+        Ok(Self::from_seed(&seed))
     }
 
     /// The key of this stored seed.
     pub fn from_seed(seed: &[u8; Self::SEED_LENGTH]) -> Self {
-        Self { seed: Box::new(Zeroizing::new(*seed)) }
+        Self(Arc::new(SeededKey { seed: Zeroizing::new(*seed), expanded: OnceLock::new() }))
     }
 
     /// The seed `d | z`, to be stored. Secret.
     pub fn expose_seed(&self) -> &[u8; Self::SEED_LENGTH] {
-        &self.seed
+        &self.0.seed
     }
 
-    /// The public half: a key generation, so keep it rather than ask twice.
-    pub fn encapsulation_key(&self) -> EncapsulationKey {
-        self.expand().0
+    /// The public half.
+    pub fn encapsulation_key(&self) -> &EncapsulationKey {
+        &self.expanded().public
     }
 
     /// The shared secret of `ciphertext`; an unrelated one if the ciphertext was not made for this key.
     pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Secret {
         let ciphertext = MlKem768Ciphertext::from(ciphertext.as_bytes());
-        let mut shared = mlkem768::decapsulate(&self.expand().1.0, &ciphertext);
+        let mut shared = mlkem768::decapsulate(&self.expanded().private, &ciphertext);
         let secret = Secret::written(|secret| secret.copy_from_slice(&shared));
         shared.zeroize();
         secret
     }
 
-    fn expand(&self) -> (EncapsulationKey, Expanded) {
-        let pair = mlkem768::generate_key_pair(**self.seed);
-        let public = EncapsulationKey(Box::new(*pair.pk()));
-        let (expanded, _) = pair.into_parts();
-        (public, Expanded(expanded))
+    fn expanded(&self) -> &Expanded {
+        self.0.expanded.get_or_init(|| {
+            let pair = mlkem768::generate_key_pair(*self.0.seed);
+            let public = EncapsulationKey(Box::new(*pair.pk()));
+            let (private, _) = pair.into_parts();
+            Box::new(Expanded { public, private })
+        })
     }
 }
 
 impl PartialEq for DecapsulationKey {
     fn eq(&self, other: &Self) -> bool {
         use subtle::ConstantTimeEq;
-        self.seed.as_slice().ct_eq(other.seed.as_slice()).into()
+        self.0.seed.as_slice().ct_eq(other.0.seed.as_slice()).into()
     }
 }
 
@@ -155,12 +163,15 @@ impl fmt::Debug for DecapsulationKey {
     }
 }
 
-/// The key as the implementation wants it, for the length of one operation.
-struct Expanded(MlKem768PrivateKey);
+/// Both halves as the implementation wants them.
+struct Expanded {
+    public: EncapsulationKey,
+    private: MlKem768PrivateKey,
+}
 
 impl Drop for Expanded {
     fn drop(&mut self) {
-        self.0[..MlKem768PrivateKey::len()].zeroize();
+        self.private[..MlKem768PrivateKey::len()].zeroize();
     }
 }
 
@@ -215,7 +226,7 @@ mod tests {
     // Tests [kem-modulus-check]. Seen to fail with `validate_public_key` left out of `parse`.
     #[test]
     fn a_coefficient_at_or_above_the_modulus_is_refused() {
-        let public = DecapsulationKey::generate(&mut rng()).unwrap().encapsulation_key();
+        let public = DecapsulationKey::generate(&mut rng()).unwrap().encapsulation_key().clone();
         assert_eq!(EncapsulationKey::parse(public.as_bytes()), Ok(public.clone()));
         // Two coefficients of 12 bits in three bytes, little-endian: set the first to q = 3329, then to 4095.
         for coefficient in [3329_u16, 4095] {

@@ -139,7 +139,7 @@ impl PublicPair {
     const LENGTH: usize = dh::PublicKey::LENGTH + kem::EncapsulationKey::LENGTH + Signature::LENGTH;
 
     fn sign(secret: &SecretPair, title: &Title, keys: &DeviceKeys) -> Self {
-        let (dh, kem) = (secret.dh.public(), secret.kem.encapsulation_key());
+        let (dh, kem) = (*secret.dh.public(), secret.kem.encapsulation_key().clone());
         let signature = keys.signing().sign(label::PREKEY, &[&signed(title, &dh, &kem)]);
         Self { dh, kem, signature }
     }

@@ -168,7 +168,7 @@ impl Ratchet {
         header_b: Secret,
         kem: KemEpoch,
     ) -> Self {
-        let public = our_prekey.public();
+        let public = *our_prekey.public();
         Self {
             ours: Some(our_prekey),
             next_header_sending: header_b,
@@ -325,7 +325,7 @@ impl Ratchet {
         self.sending = Some(Sending {
             number: self.chains_sent,
             header_key,
-            ratchet_key: ours.public(),
+            ratchet_key: *ours.public(),
             previous,
             epoch,
             chain: Chain::new(&step.chain),

@@ -141,16 +141,9 @@ impl Session {
         envelope: &[u8],
         now: Timestamp,
     ) -> Result<Opened, RespondError> {
-        let (dh, kem) = (signed.dh().public(), signed.kem().encapsulation_key());
-        let signed = PrekeySecret {
-            public: Prekey { id: signed.id(), dh: &dh, kem: &kem },
-            dh: signed.dh(),
-            kem: signed.kem(),
-        };
-        let public =
-            one_time.map(|secret| (secret.dh().public(), secret.kem().encapsulation_key()));
-        let one_time = one_time.zip(public.as_ref()).map(|(secret, (dh, kem))| PrekeySecret {
-            public: Prekey { id: secret.id(), dh, kem },
+        let signed = PrekeySecret { id: signed.id(), dh: signed.dh(), kem: signed.kem() };
+        let one_time = one_time.map(|secret| PrekeySecret {
+            id: secret.id(),
             dh: secret.dh(),
             kem: secret.kem(),
         });
@@ -168,8 +161,7 @@ impl Session {
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Self, InitiateError> {
         let (block, keys) = handshake::initiate(own, account, entry, signed, one_time, rng)?;
-        let kem =
-            KemEpoch::initiator(own.keys.kem().clone(), own.keys.kem().encapsulation_key(), now);
+        let kem = KemEpoch::initiator(own.keys.kem().clone(), now);
         Ok(Self {
             id: keys.session,
             role: Role::Initiator,

@@ -25,7 +25,7 @@ pub(crate) fn initiate(
 ) -> Result<(InitBlock, Keys), InitiateError> {
     let refused = |_| InitiateError::NonContributory;
     let ephemeral = SecretKey::generate(rng)?;
-    let ephemeral_public = ephemeral.public();
+    let ephemeral_public = *ephemeral.public();
     let (first, first_shared) = one_time.unwrap_or(signed).kem.encapsulate(rng)?;
     let (second, second_shared) = entry.kem().encapsulate(rng)?;
     let dh1 = own.keys.dh().diffie_hellman(signed.dh).map_err(refused)?;

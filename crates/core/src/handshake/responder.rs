@@ -6,13 +6,19 @@ use super::{
     peer::{Own, PeerIdentity},
     schedule::{self, Early, Keys, Prekey},
 };
-use crate::{codec::Reader, dh::SecretKey, kem::DecapsulationKey};
+use crate::{codec::Reader, dh::SecretKey, kem::DecapsulationKey, prekey::PrekeyId};
 
 /// A private prekey of either kind.
 pub(crate) struct PrekeySecret<'a> {
-    pub(crate) public: Prekey<'a>,
+    pub(crate) id: PrekeyId,
     pub(crate) dh: &'a SecretKey,
     pub(crate) kem: &'a DecapsulationKey,
+}
+
+impl PrekeySecret<'_> {
+    fn public(&self) -> Prekey<'_> {
+        Prekey { id: self.id, dh: self.dh.public(), kem: self.kem.encapsulation_key() }
+    }
 }
 
 /// Runs the schedule for an init block: who the peer claims to be, and keys that the message behind it still has to
@@ -23,8 +29,7 @@ pub(crate) fn respond(
     one_time: Option<&PrekeySecret<'_>>,
     block: &InitBlock,
 ) -> Result<(PeerIdentity, Keys), RespondError> {
-    if block.signed_prekey != signed.public.id
-        || block.one_time_prekey != one_time.map(|prekey| prekey.public.id)
+    if block.signed_prekey != signed.id || block.one_time_prekey != one_time.map(|prekey| prekey.id)
     {
         return Err(RespondError::WrongPrekey);
     }
@@ -41,8 +46,8 @@ pub(crate) fn respond(
     let responder = PeerIdentity::of(own.account, &own.entry());
     let offer = schedule::offer(
         &responder,
-        &signed.public,
-        one_time.map(|prekey| &prekey.public),
+        &signed.public(),
+        one_time.map(PrekeySecret::public).as_ref(),
         &block.ephemeral,
         &block.first,
         &block.second,

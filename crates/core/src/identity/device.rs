@@ -57,8 +57,8 @@ impl DeviceKeys {
         DeviceEntry {
             id,
             signing: self.signing.verifying_key(),
-            dh: self.dh.public(),
-            kem: self.kem.encapsulation_key(),
+            dh: *self.dh.public(),
+            kem: self.kem.encapsulation_key().clone(),
         }
     }
 
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn keys_are_not_printed() {
         let keys = DeviceKeys::generate(&mut ChaCha20Rng::from_seed([5; 32])).unwrap();
-        let printed = "DeviceKeys { signing: SigningKey(..), dh: SecretKey(Secret(..)), kem: DecapsulationKey(..) }";
+        let printed = "DeviceKeys { signing: SigningKey(..), dh: dh::SecretKey(..), kem: DecapsulationKey(..) }";
         assert_eq!(format!("{keys:?}"), printed);
     }
 }

@@ -57,7 +57,7 @@ enum Stage {
     /// I: too early for a new key.
     Pause,
     /// I: our key is out, or on its way; `known` when the peer has it from elsewhere and it is never sent.
-    SendEk { ours: DecapsulationKey, public: EncapsulationKey, known: bool },
+    SendEk { ours: DecapsulationKey, known: bool },
     /// I: decapsulated, to be mixed into our next root step.
     Ready(Mix),
     /// E, epoch 1: the peer's device entry is not verified yet.
@@ -92,12 +92,8 @@ pub(crate) struct Refused;
 
 impl KemEpoch {
     /// The initiator's half: awaits the ciphertext for its device's own key.
-    pub(crate) fn initiator(
-        ours: DecapsulationKey,
-        public: EncapsulationKey,
-        now: Timestamp,
-    ) -> Self {
-        Self::at(true, Stage::SendEk { ours, public, known: true }, now)
+    pub(crate) fn initiator(ours: DecapsulationKey, now: Timestamp) -> Self {
+        Self::at(true, Stage::SendEk { ours, known: true }, now)
     }
 
     /// The responder's half: encapsulates as soon as it is introduced.
@@ -186,8 +182,7 @@ impl KemEpoch {
         match &self.stage {
             Stage::Pause if self.messages >= PACE => {
                 let ours = DecapsulationKey::generate(rng)?;
-                let public = ours.encapsulation_key();
-                self.stage = Stage::SendEk { ours, public, known: false };
+                self.stage = Stage::SendEk { ours, known: false };
                 self.carried = false;
             }
             Stage::Encapsulate(public) => {
@@ -208,7 +203,9 @@ impl KemEpoch {
             return None;
         }
         match &self.stage {
-            Stage::SendEk { public, known: false, .. } => Some(ObjectRef::EncapsulationKey(public)),
+            Stage::SendEk { ours, known: false } => {
+                Some(ObjectRef::EncapsulationKey(ours.encapsulation_key()))
+            }
             Stage::SendCt { ciphertext, confirmation, .. } => {
                 Some(ObjectRef::Ciphertext(ciphertext, confirmation))
             }
@@ -239,10 +236,10 @@ impl KemEpoch {
                 self.stage = Stage::Encapsulate(key);
                 Ok(())
             }
-            (Stage::SendEk { ours, public, .. }, Object::Ciphertext(ciphertext, confirmation)) => {
+            (Stage::SendEk { ours, .. }, Object::Ciphertext(ciphertext, confirmation)) => {
+                let (epoch, public) = (self.epoch.saturating_add(1), ours.encapsulation_key());
                 let shared = ours.decapsulate(&ciphertext);
-                let (expected, mix) =
-                    confirmed(self.epoch.saturating_add(1), public, &ciphertext, shared);
+                let (expected, mix) = confirmed(epoch, public, &ciphertext, shared);
                 if !bool::from(expected.ct_eq(&confirmation)) {
                     return Err(Refused);
                 }
@@ -263,8 +260,8 @@ impl KemEpoch {
             Stage::Pause => {
                 to.u8(0);
             }
-            Stage::SendEk { ours, public, known } => {
-                to.u8(1).bytes(ours.expose_seed()).bytes(public.as_bytes()).flag(*known);
+            Stage::SendEk { ours, known } => {
+                to.u8(1).bytes(ours.expose_seed()).flag(*known);
             }
             Stage::Ready(mix) => {
                 to.u8(2).secret(&mix.shared).bytes(&mix.transcript);
@@ -295,7 +292,6 @@ impl KemEpoch {
             0 => Stage::Pause,
             1 => Stage::SendEk {
                 ours: DecapsulationKey::from_seed(from.array()?),
-                public: EncapsulationKey::parse(from.array()?)?,
                 known: from.flag()?,
             },
             2 => Stage::Ready(mix(from)?),

@@ -15,11 +15,11 @@ const BINDING: Binding<'static> = Binding { session: &ID, init: None };
 fn pair() -> (Ratchet, Ratchet, ChaCha20Rng) {
     let mut rng = ChaCha20Rng::from_seed([11; 32]);
     let key = DecapsulationKey::generate(&mut rng).unwrap();
-    let public = key.encapsulation_key();
+    let public = key.encapsulation_key().clone();
     let prekey = SecretKey::generate(&mut rng).unwrap();
     let secret = |byte| Secret::new([byte; 32]);
-    let kem = KemEpoch::initiator(key, public.clone(), NOW);
-    let a = Ratchet::initiator(secret(1), prekey.public(), secret(2), secret(3), kem);
+    let kem = KemEpoch::initiator(key, NOW);
+    let a = Ratchet::initiator(secret(1), *prekey.public(), secret(2), secret(3), kem);
     let mut kem = KemEpoch::responder(NOW);
     kem.introduce(public);
     let b = Ratchet::responder(secret(1), prekey, secret(2), secret(3), kem);

@@ -38,13 +38,17 @@ impl Party {
         self.keys.entry(DeviceId(1))
     }
 
-    pub(crate) fn initiate(&self, peer: &Self, one_time: bool, rng: &mut ChaCha20Rng) -> Session {
-        let public =
-            |(dh, kem): &(dh::SecretKey, DecapsulationKey)| (dh.public(), kem.encapsulation_key());
-        let (dh, kem) = public(&peer.signed);
-        let signed = Prekey { id: PrekeyId(7), dh: &dh, kem: &kem };
-        let (dh, kem) = public(&peer.one_time);
-        let one_time = one_time.then_some(Prekey { id: PrekeyId(9), dh: &dh, kem: &kem });
+    pub(crate) fn initiate(
+        &self,
+        peer: &Self,
+        one_time_used: bool,
+        rng: &mut ChaCha20Rng,
+    ) -> Session {
+        let (dh, kem) = &peer.signed;
+        let signed = Prekey { id: PrekeyId(7), dh: dh.public(), kem: kem.encapsulation_key() };
+        let (dh, kem) = &peer.one_time;
+        let one_time = Prekey { id: PrekeyId(9), dh: dh.public(), kem: kem.encapsulation_key() };
+        let one_time = one_time_used.then_some(one_time);
         let (own, entry) = (self.own(), peer.entry());
         Session::initiate_with(&own, peer.account, &entry, &signed, one_time.as_ref(), NOW, rng)
             .unwrap()
@@ -53,18 +57,10 @@ impl Party {
     /// Answers with the prekeys that the message asks for.
     pub(crate) fn respond(&self, envelope: &[u8]) -> Result<Opened, RespondError> {
         let one_time = InitBlock::peek(envelope).ok_or(RespondError::NoInitBlock)?.one_time_prekey;
-        let (dh, kem) = (self.signed.0.public(), self.signed.1.encapsulation_key());
-        let signed = PrekeySecret {
-            public: Prekey { id: PrekeyId(7), dh: &dh, kem: &kem },
-            dh: &self.signed.0,
-            kem: &self.signed.1,
-        };
-        let (dh, kem) = (self.one_time.0.public(), self.one_time.1.encapsulation_key());
-        let one_time = one_time.map(|id| PrekeySecret {
-            public: Prekey { id, dh: &dh, kem: &kem },
-            dh: &self.one_time.0,
-            kem: &self.one_time.1,
-        });
+        let (dh, kem) = &self.signed;
+        let signed = PrekeySecret { id: PrekeyId(7), dh, kem };
+        let (dh, kem) = &self.one_time;
+        let one_time = one_time.map(|id| PrekeySecret { id, dh, kem });
         Session::respond_with(&self.own(), &signed, one_time.as_ref(), envelope, NOW)
     }
 }

@@ -13,8 +13,8 @@ fn rng() -> ChaCha20Rng {
 /// A in `SendEk` of epoch 1, B in `SendCt`.
 fn pair(rng: &mut ChaCha20Rng) -> (KemEpoch, KemEpoch) {
     let key = DecapsulationKey::generate(rng).unwrap();
-    let public = key.encapsulation_key();
-    let a = KemEpoch::initiator(key, public.clone(), NOW);
+    let public = key.encapsulation_key().clone();
+    let a = KemEpoch::initiator(key, NOW);
     let mut b = KemEpoch::responder(NOW);
     b.introduce(public);
     b.sending(rng).unwrap();
@@ -81,7 +81,7 @@ fn a_wrong_confirmation_is_dropped_and_the_right_one_still_works() {
 fn the_key_of_epoch_1_is_not_taken_from_a_message() {
     let mut rng = rng();
     let mut b = KemEpoch::responder(NOW);
-    let impostor = DecapsulationKey::generate(&mut rng).unwrap().encapsulation_key();
+    let impostor = DecapsulationKey::generate(&mut rng).unwrap().encapsulation_key().clone();
     let sent = Object::EncapsulationKey(Box::new(*impostor.as_bytes()));
     assert_eq!(b.opened(Some(sent), 0), Err(Refused));
     b.sending(&mut rng).unwrap();
