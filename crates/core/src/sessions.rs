@@ -38,6 +38,16 @@ struct Entry {
     session: Arc<Session>,
     /// When it was confirmed, as a count: 0 if it is not.
     confirmed: u64,
+    /// Whether content was opened on it, while another session sent, since it sealed last.
+    unanswered: bool,
+}
+
+impl Entry {
+    /// Whether an empty message is due while another session sends.
+    fn owes_a_probe(&self) -> bool {
+        // SPEC §5.8 [answered-where-it-came].
+        self.session.owes_progress() || (self.confirmed > 0 && self.unanswered)
+    }
 }
 
 /// A message that one of the sessions opened.
@@ -137,14 +147,12 @@ impl Sessions {
         Ok(self.after(session.seal(content, now, rng)?))
     }
 
-    /// A session that needs an empty message to get on: one that stands beside a confirmed one and is not confirmed.
-    /// Call [`Self::seal_probe`] for it until there is none.
+    /// A session beside a confirmed one that sends, which needs an empty message: to get on if it is not confirmed, to
+    /// answer if the peer sends its content there. Call [`Self::seal_probe`] for it until there is none.
     pub fn probe_due(&self) -> Option<SessionId> {
-        let sending = self.sending()?;
-        let beside = |session: &&Session| session.id() != sending.id() && session.owes_progress();
-        (sending.status() == Status::Confirmed)
-            .then(|| self.iter().rev().find(beside).map(Session::id))
-            .flatten()
+        let sending = self.sending().filter(|sending| sending.status() == Status::Confirmed)?.id();
+        let due = |entry: &&Entry| entry.session.id() != sending && entry.owes_a_probe();
+        self.entries.iter().rev().find(due).map(|entry| entry.session.id())
     }
 
     /// Seals an empty message on the session with this name.
@@ -174,8 +182,11 @@ impl Sessions {
             None => self.open_by_trial(envelope, now),
         }?;
         let before = self.sending().map(Session::id);
+        let elsewhere = before != Some(opened.session.id());
         let mut sessions = self.clone();
-        sessions.replace(Arc::new(opened.session.duplicate()));
+        if let Some(entry) = sessions.replace(Arc::new(opened.session.duplicate())) {
+            entry.unanswered |= elsewhere && !opened.content.is_empty();
+        }
         let dropped = sessions.evict();
         let moved = before != sessions.sending().map(Session::id);
         Ok(OpenedByOne { sessions, opened, moved, dropped })
@@ -200,7 +211,7 @@ impl Sessions {
         writer.u8(u8::try_from(self.entries.len()).unwrap_or(u8::MAX));
         for entry in &self.entries {
             let session = entry.session.export();
-            writer.u64(entry.confirmed);
+            writer.u64(entry.confirmed).flag(entry.unanswered);
             writer.u32(u32::try_from(session.len()).unwrap_or(u32::MAX)).bytes(&session);
         }
         writer.finish_secret()
@@ -219,9 +230,9 @@ impl Sessions {
         let confirmations = reader.u64()?;
         let mut entries = Vec::new();
         for _ in 0..reader.u8()? {
-            let confirmed = reader.u64()?;
+            let (confirmed, unanswered) = (reader.u64()?, reader.flag()?);
             let session = Arc::new(Session::import(reader.var32(bytes.len())?)?);
-            entries.push(Entry { session, confirmed });
+            entries.push(Entry { session, confirmed, unanswered });
         }
         reader.finish()?;
         Ok(Self { entries, confirmations })
@@ -230,30 +241,32 @@ impl Sessions {
     fn after(&self, sealed: Sealed<Session>) -> Sealed<Self> {
         sealed.map(|session| {
             let mut next = self.clone();
-            next.replace(Arc::new(session));
+            if let Some(entry) = next.replace(Arc::new(session)) {
+                entry.unanswered = false;
+            }
             next.evict();
             next
         })
     }
 
     /// Puts a session in the place of its predecessor, or at the end.
-    fn replace(&mut self, session: Arc<Session>) {
+    fn replace(&mut self, session: Arc<Session>) -> Option<&mut Entry> {
         let confirmed = session.status() == Status::Confirmed;
         let id = session.id();
         let entry = match self.entries.iter().position(|entry| entry.session.id() == id) {
-            Some(at) => self.entries.get_mut(at),
+            Some(at) => self.entries.get_mut(at)?,
             None => {
-                self.entries.push(Entry { session: Arc::clone(&session), confirmed: 0 });
-                self.entries.last_mut()
+                let session = Arc::clone(&session);
+                self.entries.push(Entry { session, confirmed: 0, unanswered: false });
+                self.entries.last_mut()?
             }
         };
-        if let Some(entry) = entry {
-            entry.session = session;
-            if confirmed && entry.confirmed == 0 {
-                self.confirmations = self.confirmations.saturating_add(1);
-                entry.confirmed = self.confirmations;
-            }
+        entry.session = session;
+        if confirmed && entry.confirmed == 0 {
+            self.confirmations = self.confirmations.saturating_add(1);
+            entry.confirmed = self.confirmations;
         }
+        Some(entry)
     }
 
     fn evict(&mut self) -> Vec<SessionId> {
