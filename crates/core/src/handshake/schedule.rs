@@ -129,3 +129,107 @@ impl Early {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hkdf::Hkdf;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::{dh::SecretKey, identity::AccountId, identity::DeviceId, kem::DecapsulationKey};
+
+    /// `LH` of SPEC §1.3, written out once more.
+    fn labelled(label: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut bytes = u16::try_from(label.len()).unwrap().to_be_bytes().to_vec();
+        bytes.extend(label.bytes());
+        for part in parts {
+            bytes.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+            bytes.extend(*part);
+        }
+        Sha256::digest(bytes).into()
+    }
+
+    fn expanded(prk: &[u8], info: &[u8], length: usize) -> Vec<u8> {
+        let mut okm = vec![0; length];
+        Hkdf::<Sha256>::from_prk(prk).unwrap().expand(info, &mut okm).unwrap();
+        okm
+    }
+
+    fn extracted(salt: &[u8], ikm: &[u8]) -> Vec<u8> {
+        Hkdf::<Sha256>::extract(Some(salt), ikm).0.to_vec()
+    }
+
+    // Tests [init-block-is-bound]. SPEC §4.2, computed by other code from its text.
+    // Seen to fail with each of: the prekeys' ids or ct2 left out of T0, DH1 left out, the box left out of T.
+    #[test]
+    fn the_schedule_is_that_of_the_specification() {
+        let kem = |byte| DecapsulationKey::from_seed(&[byte; 64]);
+        let dh = |byte| SecretKey::from_secret(Secret::new([byte; 32]));
+        let ((dh_s, kem_s), (dh_o, kem_o)) = ((dh(1), kem(1)), (dh(2), kem(2)));
+        let responder = PeerIdentity {
+            account: AccountId::from_bytes([3; 32]),
+            device: DeviceId(0x0102_0304),
+            entry: [4; 32],
+            dh: *dh(5).public(),
+        };
+        let signed = Prekey { id: PrekeyId(6), dh: dh_s.public(), kem: kem_s.encapsulation_key() };
+        let one_time =
+            Prekey { id: PrekeyId(7), dh: dh_o.public(), kem: kem_o.encapsulation_key() };
+        let (ephemeral, identity) = (*dh(8).public(), [9; PeerIdentity::LENGTH]);
+        let first = Ciphertext::from_bytes(&[10; Ciphertext::LENGTH]);
+        let second = Ciphertext::from_bytes(&[11; Ciphertext::LENGTH]);
+        let secrets = [21, 22, 23, 24, 25].map(|byte| Secret::new([byte; 32]));
+        let [dh2, dh3, dh4, ss1, ss2] = &secrets;
+
+        for one_time in [Some(one_time), None] {
+            let with = one_time.is_some();
+            let id = |id: u32| id.to_be_bytes();
+            let (id_s, id_o) = (id(6), if with { id(7).to_vec() } else { vec![] });
+            let parts: [&[u8]; 13] = [
+                &[1],
+                &[3; 32],
+                &[1, 2, 3, 4],
+                &[4; 32],
+                &id_s,
+                signed.dh.as_bytes(),
+                signed.kem.as_bytes(),
+                &id_o,
+                one_time.as_ref().map_or(&[], |prekey| prekey.dh.as_bytes()),
+                one_time.as_ref().map_or(&[], |prekey| prekey.kem.as_bytes()),
+                ephemeral.as_bytes(),
+                first.as_bytes(),
+                second.as_bytes(),
+            ];
+            let t0 = labelled("chopmark/1 handshake offer", &parts);
+            let made = offer(&responder, &signed, one_time.as_ref(), &ephemeral, &first, &second);
+            assert_eq!(made, t0);
+
+            let bytes = if with { &[21_u8, 22, 23, 24, 25][..] } else { &[21, 22, 24, 25] };
+            let ikm: Vec<u8> = bytes.iter().flat_map(|byte| [*byte; 32]).collect();
+            let ck = extracted(&t0, &ikm);
+            let early = if with {
+                Early::new(t0, &[dh2, dh3, dh4, ss1, ss2])
+            } else {
+                Early::new(t0, &[dh2, dh3, ss1, ss2])
+            };
+            let sealed = early.seal_identity(&identity).unwrap();
+            let key = expanded(&ck, b"chopmark/1 handshake identity box\0", 32);
+            let (text, tag) = sealed.split_last_chunk().unwrap();
+            let mut text = text.to_vec();
+            aead::open(&key.try_into().unwrap(), &[0; 12], &t0, &mut text, tag).unwrap();
+            assert_eq!(text, identity);
+
+            let t = labelled("chopmark/1 handshake transcript", &[&t0, &sealed]);
+            let info = [&b"chopmark/1 handshake root\0"[..], &t].concat();
+            let all = expanded(&extracted(&ck, &[26; 32]), &info, 128);
+            let keys = early.finish(&Secret::new([26; 32]), &sealed);
+            let made = [
+                keys.root.expose(),
+                keys.header_a.expose(),
+                keys.header_b.expose(),
+                keys.session.as_bytes(),
+            ];
+            assert_eq!(made.map(|key| &key[..]).concat(), all);
+        }
+    }
+}
