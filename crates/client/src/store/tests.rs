@@ -160,7 +160,7 @@ fn the_file_is_as_durable_and_as_forgetful_as_it_says() {
     assert_eq!(pragma("temp_store"), "Integer(2)");
 }
 
-// Seen to fail with the lock and the home made under the usual mask: another user could hold the lock and stop us receiving.
+// Seen to fail with the lock open to others: another user could then hold it and stop us receiving.
 #[cfg(unix)]
 #[test]
 fn nobody_else_can_open_a_file_of_a_home() {
@@ -250,7 +250,7 @@ fn a_file_that_is_no_store_or_another_version_is_refused_and_left_as_it_is() {
     assert!(matches!(Store::open(home.path(), &key), Err(StoreError::Format(2))));
 }
 
-// Seen to fail with `done` believed beyond the last number: no event was ever shown again.
+// `newest` bounds what the application says it is done with: a cursor beyond it would hide every later event.
 #[test]
 fn rows_up_to_a_number_go_at_once_and_other_logs_stay() {
     let home = tempfile::tempdir().unwrap();

@@ -322,7 +322,7 @@ fn a_stranger_fills_neither_the_history_nor_the_list_of_events() {
     assert_eq!(world.texts(1).last().unwrap(), "thank you");
 }
 
-// Seen to fail with superseded one-time prekeys kept for ever: 32 more every two days for each link.
+// Seen to fail with `supersede_one_time` not called: 32 more every two days for each link.
 #[test]
 fn one_time_prekeys_do_not_pile_up_and_go_with_their_link() {
     let mut world = World::new(31);
