@@ -66,7 +66,7 @@ impl std::fmt::Debug for ContactInfo {
 }
 
 /// A request for money that came in.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequestInfo {
     /// Its id.
     pub id: RequestId,
@@ -76,6 +76,12 @@ pub struct RequestInfo {
     pub request: PaymentRequest,
     /// It was taken back.
     pub cancelled: bool,
+}
+
+impl std::fmt::Debug for RequestInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestInfo").field("cancelled", &self.cancelled).finish_non_exhaustive()
+    }
 }
 
 impl Client {

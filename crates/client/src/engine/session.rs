@@ -5,7 +5,7 @@
 use chopmark_core::handshake::Own;
 use chopmark_core::identity::DeviceEntry;
 use chopmark_core::prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle};
-use chopmark_core::session::{OpenError, Opened, Session, SessionId, Status};
+use chopmark_core::session::{Event, OpenError, Opened, Session, SessionId, Status};
 use chopmark_core::sessions::Sessions;
 use chopmark_wire::payload::Payload;
 
@@ -16,6 +16,7 @@ use super::knock::Rejected;
 use super::outbox::{Slot, Stage};
 use super::turn::Turn;
 use crate::error::Error;
+use crate::event::What;
 use crate::store::{Kind, Tx};
 
 /// What a delivery was, once a session opened it.
@@ -120,6 +121,15 @@ impl Turn<'_, '_> {
             _ => Rejected::Drop("an envelope that no session opens"),
         })?;
         save(self.tx, contact, &one.sessions)?;
+        for event in &one.opened.events {
+            // SPEC §5.8 [own-rollback-is-seen], §5.9: neither heals by itself, so the user has to know.
+            let text = match event {
+                Event::AcknowledgedBeyondSent => OLD_COPY,
+                Event::Evicted { .. } => GIVEN_UP,
+                _ => continue,
+            };
+            self.emit(What::Warning { contact: Some((*contact).into()), text: text.to_owned() })?;
+        }
         if let Some(acknowledged) = one.opened.acknowledged {
             self.acknowledged(contact, one.opened.session.id(), acknowledged)?;
         }
@@ -191,6 +201,11 @@ fn load(tx: &Tx<'_>, contact: &[u8; 32]) -> Result<Sessions, Error> {
 fn save(tx: &mut Tx<'_>, contact: &[u8; 32], sessions: &Sessions) -> Result<(), Error> {
     Ok(tx.store(Kind::Sessions as u8, contact, &sessions.export())?)
 }
+
+const OLD_COPY: &str = "this home is an older copy of itself: what was sent since is unknown here, and this contact \
+    cannot be written to safely until you are connected anew";
+const GIVEN_UP: &str =
+    "messages of this contact were lost on their way and cannot come any more; ask what they said";
 
 /// The name of a session, as a row keeps it.
 pub(crate) fn name(session: SessionId) -> Blob {

@@ -454,3 +454,32 @@ fn a_relay_that_delivers_under_other_handles_changes_nothing() {
     assert_eq!(world.texts(1), ["once"]);
     assert_eq!(world.events(1).len(), events);
 }
+
+// Seen to fail with the session's events ignored.
+#[test]
+fn t70_a_home_restored_from_an_old_copy_says_so() {
+    let mut world = World::meet(LinkUse::OneTime);
+    world.send(1, "before the copy");
+    world.settle();
+    // The chain that the copy goes on with: its key is in both.
+    world.send(0, "before too");
+    let (now, bob) = (world.now, world.id(1));
+    let mut copy = User::new(600, now);
+    let path = |user: &User| user.home.path().join("chopmark.db");
+    // The copy is taken while nobody writes, and is whole.
+    let mut alice = std::mem::replace(&mut world.users[0], User::new(601, now));
+    drop(std::mem::replace(&mut alice.store, User::new(602, now).store));
+    drop(std::mem::replace(&mut copy.store, User::new(603, now).store));
+    std::fs::copy(path(&alice), path(&copy)).unwrap();
+    alice.reopen();
+    copy.reopen();
+    world.users[0] = alice;
+    world.send(0, "after the copy");
+    world.settle();
+    world.send(1, "got it");
+    world.depart(1);
+    world.users[0] = copy;
+    world.arrive(0);
+    let warned = |what: &What| matches!(what, What::Warning { contact: Some(who), .. } if *who.as_bytes() == bob);
+    assert!(world.events(0).iter().any(warned));
+}
