@@ -1,7 +1,8 @@
 //! What has to reach someone: kept until their device says that it arrived.
 //!
 //! SPEC §5.9, §9.3. A row is written in the transaction that seals it. It leaves for the relay only after that, as often
-//! as it takes, always the same bytes; the relay's `Stored` stops the sending, the peer's acknowledgement ends the row.
+//! as it takes, always the same bytes. The relay's `Stored` slows that down to once a day, because a relay is a cache and
+//! may lose what it had; only the peer's acknowledgement ends the row.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -43,7 +44,7 @@ pub(crate) enum Stage {
     /// Sealed, not on the relay's disk yet.
     Sealed { envelope: Blob, slot: Slot },
     /// On the relay's disk, not acknowledged by the peer yet.
-    Stored { slot: Slot },
+    Stored { envelope: Blob, slot: Slot },
 }
 
 /// Which message of which session a row became; the peer's acknowledgement covers it.
@@ -92,7 +93,7 @@ impl Turn<'_, '_> {
         self.put_in_outbox(contact, Some(Blob::new(content)), id, message, payment, stage)
     }
 
-    /// Queues a message without content, to bring a session on. It is not sealed again if it is lost.
+    /// Queues a message without content, to bring a session on. Another session needs another one.
     pub(crate) fn queue_probe(&mut self, contact: &[u8; 32], stage: Stage) -> Result<(), Error> {
         self.put_in_outbox(contact, None, MessageId([0; 32]), None, None, stage)
     }
@@ -184,7 +185,10 @@ impl Turn<'_, '_> {
             if due.len() >= limit {
                 break;
             }
-            let Stage::Sealed { envelope, .. } = &item.stage else { continue };
+            let (Stage::Sealed { envelope, .. } | Stage::Stored { envelope, .. }) = &item.stage
+            else {
+                continue;
+            };
             // A clock that was far ahead when the row was written must not hold it back for long.
             if item.due_ms > now && item.due_ms <= now.saturating_add(LONGEST_WAIT_MS) {
                 continue;
@@ -202,18 +206,16 @@ impl Turn<'_, '_> {
         Ok(due)
     }
 
-    /// The relay has it on disk: the bytes are not sent again unless the relay lost them.
+    /// The relay has it on disk. Until the peer acknowledges it, it is deposited again a day later (SPEC §5.9
+    /// `[nothing-lost-silently]`): a relay that still has it answers the same, one that lost it has it again.
     pub(crate) fn stored(&mut self, seq: u64) -> Result<(), Error> {
         let Some(mut item) = self.item(seq)? else { return Ok(()) };
-        if item.content.is_none() {
-            return Ok(self.tx.remove(Log::Outbox, seq)?);
-        }
-        if let Stage::Sealed { slot, .. } = &item.stage {
-            item.stage = Stage::Stored { slot: slot.clone() };
+        (item.due_ms, item.tries) = (self.now.as_millis().saturating_add(LONGEST_WAIT_MS), 0);
+        if let Stage::Sealed { envelope, slot } = item.stage {
+            item.stage = Stage::Stored { envelope, slot };
             self.progress(&item, Progress::Stored)?;
-            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
         }
-        Ok(())
+        Ok(self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?)
     }
 
     /// The relay did not take it, or did not answer: it is tried again later, less and less often.
@@ -237,7 +239,7 @@ impl Turn<'_, '_> {
         let session = super::session::name(session);
         for (seq, item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
             let slot = match &item.stage {
-                Stage::Sealed { slot, .. } | Stage::Stored { slot } => slot,
+                Stage::Sealed { slot, .. } | Stage::Stored { slot, .. } => slot,
                 Stage::Unsealed => continue,
             };
             if !slot.is_covered(&session, acknowledged) {
@@ -301,4 +303,5 @@ pub(crate) fn pause_ms(tries: u32) -> u64 {
 
 const ALL: u32 = 100_000;
 const LEASE_MS: u64 = 15_000;
+/// The longest that a row ever waits: to be tried again, or to be deposited again.
 const LONGEST_WAIT_MS: u64 = 24 * 3_600_000;
