@@ -45,7 +45,7 @@ fn receipt(world: &World, id: PaymentId, stage: Stage) -> Body {
 }
 
 // A payee declines, keeps its signatures to itself, and claims. Seen to fail with a decline reported as the outcome
-// before the coins were back.
+// before the coins were back, and with as few signatures as there are taken for a release.
 #[test]
 fn a_payee_who_declines_and_claims_is_not_reported_as_a_refusal() {
     let mut world = World::new(40, 0, Faults::default());
