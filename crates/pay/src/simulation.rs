@@ -42,6 +42,8 @@ struct Faults {
     lost_answer: u32,
     server_error: u32,
     twice: u32,
+    /// Another process on the same store starts, and asks for everything that is under way once more.
+    second: u32,
 }
 
 struct World {
@@ -105,13 +107,15 @@ impl World {
         who: usize,
         act: impl FnOnce(&Pay, &mut MemoryRecords, Timestamp, &mut ChaCha20Rng) -> Vec<Effect>,
     ) {
-        let crash = self.chance(self.faults.crash);
+        let (crash, second) = (self.chance(self.faults.crash), self.chance(self.faults.second));
         let person = &mut self.people[who];
         let effects = act(&person.pay, &mut person.records, self.now, &mut self.rng);
         person.effects.extend(effects);
         if crash {
             person.effects.clear();
             person.wakes.clear();
+        }
+        if crash || second {
             let resumed = person.pay.resume(&mut person.records, self.now, &mut self.rng).unwrap();
             person.effects.extend(resumed);
         }
@@ -396,9 +400,10 @@ proptest! {
         lost_answer in 0_u32..50,
         server_error in 0_u32..20,
         twice in 0_u32..50,
+        second in 0_u32..15,
         merchant: bool,
     ) {
-        let faults = Faults { crash, lost_call, lost_answer, server_error, twice };
+        let faults = Faults { crash, lost_call, lost_answer, server_error, twice, second };
         let mut world = World::new(seed, fee_ppk, faults);
         world.people[BOB].pay.settings.merchant = merchant;
         world.fund(ALICE, 4_321);
