@@ -189,6 +189,7 @@ impl Chain {
             (root, rest) = rest.split();
         }
         let leaf = root.descend(n, &mut fresh);
+        root.zeroize();
         Ahead { n, at: self.nodes.0.len(), replaces: false, fresh, spine: Some(rest), leaf }
     }
 

@@ -87,6 +87,33 @@ fn an_exported_session_is_the_same_session() {
     }
 }
 
+// What a store hands back is its own, but even so nothing in it ends the process.
+#[test]
+fn a_damaged_state_is_refused_or_works_without_a_panic() {
+    let (mut alice, mut bob, mut rng) = confirmed(11);
+    // Bob holds an ended chain with a gap, and one that he knows the beginning of.
+    for _ in 0..3 {
+        seal(&mut alice, b"lost", &mut rng);
+        let message = seal(&mut alice, b"found", &mut rng);
+        open(&mut bob, &message).unwrap();
+        let message = seal(&mut bob, b"on", &mut rng);
+        open(&mut alice, &message).unwrap();
+    }
+    let late = seal(&mut alice, b"next", &mut rng);
+    let exported = bob.export();
+    let mut taken = 0;
+    for at in 0..exported.len() {
+        for byte in [0, 0xff] {
+            let mut damaged = exported.to_vec();
+            damaged[at] = byte;
+            let Ok(session) = Session::import(&damaged) else { continue };
+            let _ = session.open(&late, NOW).map(|opened| opened.session.seal(b"", NOW, &mut rng));
+            taken += 1;
+        }
+    }
+    assert!(taken > 0);
+}
+
 // Tests [object-fits-always].
 #[test]
 fn the_largest_content_fits_with_an_object_and_nothing_larger_is_taken() {
