@@ -3,7 +3,11 @@
 //! Ours hides headers, pads to 2 kB and mixes ML-KEM; the peer does none of that, and signs no prekeys. Targets are
 //! those of the design.
 
-use chopmark_core::{identity::SignedManifest, prekey::VerifiedBundle, session::Session};
+use chopmark_core::{
+    identity::SignedManifest,
+    prekey::{OneTimePrekeySecret, VerifiedBundle},
+    session::Session,
+};
 use chopmark_testkit::{
     party::{DEVICE, NOW, Party},
     seed::Seed,
@@ -43,9 +47,12 @@ fn bundle(of: &Party) -> Result<VerifiedBundle, Failed> {
     Ok(VerifiedBundle::verify(&of.signed_part, one_time, &of.account, NOW)?)
 }
 
-fn respond(party: &Party, envelope: &[u8]) -> Result<Session, Failed> {
-    let (signed, one_time) = (&party.signed, Some(&party.one_time));
-    Ok(Session::respond(&party.own(), signed, one_time, envelope, NOW)?.session)
+fn respond(
+    party: &Party,
+    one_time: &OneTimePrekeySecret,
+    envelope: &[u8],
+) -> Result<Session, Failed> {
+    Ok(Session::respond(&party.own(), &party.signed, Some(one_time), envelope, NOW)?.session)
 }
 
 fn seal(session: &mut Session, text: &[u8]) -> Result<Vec<u8>, Failed> {
@@ -63,7 +70,7 @@ fn open(session: &mut Session, envelope: &[u8]) -> Result<(), Failed> {
 fn ours() -> Result<(Session, Session), Failed> {
     let (a, b) = (party(1), party(2));
     let mut alice = Session::initiate(&a.own(), &bundle(&b)?, NOW, &mut rand::rng())?;
-    let mut bob = respond(&b, &seal(&mut alice, b"hello")?)?;
+    let mut bob = respond(&b, &b.one_time, &seal(&mut alice, b"hello")?)?;
     bob.introduce(&a.account, &a.keys.entry(DEVICE))?;
     for _ in 0..4 {
         open(&mut alice, &seal(&mut bob, b"ping")?)?;
@@ -195,8 +202,10 @@ fn answer(name: &'static str, first_contact: bool, target: f64) -> Result<Race<'
     let ours = move || {
         let mut session = Session::initiate(&a.own(), &published, NOW, &mut rand::rng())?;
         let envelope = seal(&mut session, b"hello")?;
+        // Each first message has a one-time prekey of its own: what its seed expands to is not known beforehand.
+        let one_time = OneTimePrekeySecret::import(&b.one_time.export())?;
         let work = || {
-            let mut session = respond(&b, &envelope)?;
+            let mut session = respond(&b, &one_time, &envelope)?;
             let manifest = first_contact
                 .then(|| SignedManifest::verify_for(a.manifest.as_bytes(), &a.account))
                 .transpose()?;
