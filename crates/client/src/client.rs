@@ -207,7 +207,7 @@ impl Client {
     /// [`Error::Store`].
     pub async fn contacts(&self) -> Result<Vec<ContactInfo>, Error> {
         self.shared
-            .look(|turn| {
+            .view(|turn| {
                 let mut contacts = Vec::new();
                 for (id, contact) in turn.tx.every::<Contact>(Kind::Contact)? {
                     let id: [u8; 32] =
@@ -240,7 +240,7 @@ impl Client {
     /// [`Error::Store`].
     pub async fn history(&self, with: ContactId) -> Result<Vec<Message>, Error> {
         self.shared
-            .look(move |turn| {
+            .view(move |turn| {
                 let rows = turn.tx.list(Log::Messages, Some(with.as_bytes()), 0, u32::MAX)?;
                 Ok(rows.into_iter().map(|(_, message)| message).collect())
             })
@@ -345,7 +345,7 @@ impl Client {
     /// [`Error::Store`].
     pub async fn requests(&self) -> Result<Vec<RequestInfo>, Error> {
         self.shared
-            .look(|turn| {
+            .view(|turn| {
                 let mut requests = turn.tx.every::<Asked>(Kind::Request)?;
                 requests.sort_by_key(|(_, asked)| asked.at_ms);
                 Ok(requests.into_iter().filter_map(|(_, asked)| info(&asked)).collect())
@@ -408,7 +408,7 @@ impl Client {
     /// [`Error::Store`].
     pub async fn payments(&self) -> Result<Vec<PaymentView>, Error> {
         self.shared
-            .look(|turn| {
+            .view(|turn| {
                 let pay = turn.account()?.pay()?;
                 turn.with_records(|records, _| pay.payments(records))
             })
@@ -421,7 +421,7 @@ impl Client {
     /// [`Error::Store`].
     pub async fn balance(&self) -> Result<Vec<Balance>, Error> {
         self.shared
-            .look(|turn| {
+            .view(|turn| {
                 let pay = turn.account()?.pay()?;
                 turn.with_records(|records, _| pay.balance(records))
             })
@@ -498,7 +498,7 @@ impl Client {
         loop {
             changes.mark_unchanged();
             let look = look.clone();
-            if let Some(found) = self.shared.look(move |turn| look(turn)).await? {
+            if let Some(found) = self.shared.view(move |turn| look(turn)).await? {
                 return Ok(Some(found));
             }
             tokio::select! {
@@ -534,7 +534,7 @@ impl Events<'_> {
             let found = self
                 .client
                 .shared
-                .look(move |turn| {
+                .view(move |turn| {
                     let after = match after {
                         Some(after) => after,
                         None => turn.tx.find(Kind::Cursor, b"")?.unwrap_or(0),

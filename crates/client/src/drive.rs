@@ -113,6 +113,22 @@ impl Shared {
         })?
     }
 
+    /// Reads with the engine, beside whoever writes. A hundred processes that wait for a change would keep each other from
+    /// writing otherwise.
+    pub(crate) async fn view<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut Turn<'_, '_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = self.clone();
+        let view = move || {
+            let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rng = StdRng::try_from_rng(&mut SysRng)
+                .map_err(|_| Error::Randomness(chopmark_core::random::RandomnessError))?;
+            store.view(|tx| work(&mut Turn::new(tx, clock::now(), &mut rng)))
+        };
+        tokio::task::spawn_blocking(view).await.map_err(|_| Error::Internal("a turn panicked"))?
+    }
+
     fn turn_here<T>(
         &self,
         work: impl FnOnce(&mut Turn<'_, '_>) -> Result<T, Error>,

@@ -109,6 +109,19 @@ impl Store {
             .unwrap();
     }
 
+    /// Runs `work` on what is there, beside whoever writes: it waits for nobody, and what it writes is rolled back.
+    pub(crate) fn view<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let sql = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(StoreError::from)?;
+        // Dropped without a commit.
+        work(&mut Tx::new(sql, &self.keys))
+    }
+
     /// A number that differs whenever another process has committed since it was last read.
     pub(crate) fn foreign_changes(&self) -> Result<i64, StoreError> {
         Ok(self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?)

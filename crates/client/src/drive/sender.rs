@@ -20,6 +20,7 @@ use super::Shared;
 use crate::connection::talk::{Lost, Talk};
 use crate::engine::knock::Wanted;
 use crate::engine::outbox::Due;
+use crate::engine::turn::Turn;
 use crate::error::Error;
 
 /// One thing to ask of a relay.
@@ -33,6 +34,13 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut tasks = JoinSet::new();
     let held = Held::default();
     loop {
+        // Most wakes are for nothing that is ours to send: looking keeps nobody from writing.
+        let idle =
+            |turn: &mut Turn<'_, '_>| Ok(turn.due(1)?.is_empty() && turn.wanted()?.is_empty());
+        if matches!(shared.view(idle).await, Ok(true)) {
+            let _ = tokio::time::timeout(LOOK, shared.sender_wake.notified()).await;
+            continue;
+        }
         match shared.look(|turn| Ok((turn.due(BATCH)?, turn.wanted()?))).await {
             Ok((due, wanted)) => {
                 let full = due.len() == BATCH;
