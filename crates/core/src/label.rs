@@ -144,6 +144,8 @@ labels! {
     RELAY_INFO = "chopmark/1 relay info";
     /// Signature: an owner's proof on one connection to one relay (SPEC §6.4).
     RELAY_AUTH = "chopmark/1 relay auth";
+    /// KDF: how a relay that was started again knows connections of its former life (SPEC §6.1).
+    RELAY_RESET = "chopmark/1 relay reset";
     /// KDF: an issuer's signing key of one amount (SPEC §8.11).
     ISSUER_KEY = "chopmark/1 issuer key";
     /// KDF: an issuer's own key, shown in its info (SPEC §8.11).

@@ -2,14 +2,17 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use chopmark_core::{hash::hmac_sha256, label, secret::Secret, signature::SigningKey};
 use chopmark_wire::relay::{
     ChannelBinding,
     binding::{ALPN, EXPORTER_LABEL},
 };
 use quinn::{
-    Connection, Endpoint, IdleTimeout, ServerConfig, TransportConfig, VarInt,
-    crypto::rustls::QuicServerConfig,
+    Connection, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig,
+    VarInt,
+    crypto::{CryptoError, HmacKey, rustls::QuicServerConfig},
 };
+use quinn_proto::HashedConnectionIdGenerator;
 use rustls::{
     crypto::aws_lc_rs::{self, kx_group},
     pki_types::PrivatePkcs8KeyDer,
@@ -44,12 +47,53 @@ const SEND_WINDOW: u64 = 384 * 1024;
 /// Silence after which a connection is gone. Owners keep theirs alive.
 const IDLE_MILLIS: u32 = 60_000;
 
-/// Listens on `address` with a certificate made for this start: the relay's identity is not in TLS (SPEC §6.2).
+/// Listens on `address` with a certificate made for this start: the relay's identity is not in TLS (SPEC §6.2), and only
+/// lends its secret to the keys by which connections of an earlier start are known.
 ///
 /// # Errors
 /// [`ListenError`].
-pub fn listen(address: SocketAddr) -> Result<Endpoint, ListenError> {
-    Ok(Endpoint::server(config()?, address)?)
+pub fn listen(address: SocketAddr, identity: &SigningKey) -> Result<Endpoint, ListenError> {
+    let server = config()?;
+    let socket = std::net::UdpSocket::bind(address)?;
+    Ok(Endpoint::new(after_a_restart(identity), Some(server), socket, Arc::new(TokioRuntime))?)
+}
+
+/// SPEC §6.1 [restart-resets]: the same keys in every life of the relay.
+fn after_a_restart(identity: &SigningKey) -> EndpointConfig {
+    let secret = identity.to_secret();
+    let derive = |what: &[u8]| hmac_sha256(secret.expose(), label::RELAY_RESET, &[what]);
+    let [a, b, c, d, e, f, g, h, ..] = derive(b"connection ids");
+    let ids = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let mut config = EndpointConfig::new(Arc::new(ResetKey(Secret::new(derive(b"token")))));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+    config
+}
+
+/// Makes the tokens of stateless resets: HMAC-SHA-256.
+struct ResetKey(Secret);
+
+impl ResetKey {
+    fn tag(&self, data: &[u8]) -> Secret {
+        Secret::new(hmac_sha256(self.0.expose(), label::RELAY_RESET, &[data]))
+    }
+}
+
+impl HmacKey for ResetKey {
+    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
+        let tag = self.tag(data);
+        signature_out.iter_mut().zip(tag.expose()).for_each(|(to, from)| *to = *from);
+    }
+
+    fn signature_len(&self) -> usize {
+        32
+    }
+
+    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        match Secret::from_slice(signature) {
+            Some(signature) if signature == self.tag(data) => Ok(()),
+            _ => Err(CryptoError),
+        }
+    }
 }
 
 fn config() -> Result<ServerConfig, ListenError> {

@@ -99,7 +99,7 @@ impl Node {
         let epoch = epoch?;
         let disk = FjallDisk::open(home.folder(), settings.space)?;
         let shelf = Shelf::open(disk, || epoch)?;
-        let endpoint = endpoint::listen(settings.listen)?;
+        let endpoint = endpoint::listen(settings.listen, home.identity())?;
         let local = endpoint.local_addr().map_err(ListenError::Socket)?;
         let public =
             settings.public.clone().unwrap_or_else(|| (local.ip().to_string(), local.port()));

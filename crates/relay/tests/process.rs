@@ -62,6 +62,20 @@ fn a_stored_message_survives_a_kill_and_comes_once() {
     });
 }
 
+// Tests [restart-resets]. Seen to fail with `EndpointConfig::default()`: the client then waited for its idle timeout.
+#[test]
+fn a_client_of_a_relay_that_was_killed_and_started_again_hears_of_it_at_once() {
+    runtime().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Server::start(folder.path(), None, &[]);
+        let mut sender = Sender::connect(&server.address).await;
+        let listen = server.listen();
+        server.kill();
+        let _server = Server::start(folder.path(), Some(listen), &[]);
+        assert!(sender.lost(std::time::Duration::from_secs(5)).await);
+    });
+}
+
 #[test]
 fn an_address_outlives_a_restart() {
     let folder = tempfile::tempdir().unwrap();

@@ -60,7 +60,7 @@ fn now() -> Timestamp {
 struct Wire {
     sink: SendStream,
     source: RecvStream,
-    _connection: Connection,
+    connection: Connection,
     _endpoint: Endpoint,
 }
 
@@ -82,7 +82,7 @@ async fn connect(address: &str) -> (Wire, RelayHash, ChannelBinding) {
     let mut binding = [0; 32];
     connection.export_keying_material(&mut binding, EXPORTER_LABEL, b"").unwrap();
     let (sink, source) = timeout(PATIENCE, connection.accept_bi()).await.unwrap().unwrap();
-    let wire = Wire { sink, source, _connection: connection, _endpoint: endpoint };
+    let wire = Wire { sink, source, connection, _endpoint: endpoint };
     (wire, RelayHash(*address.hash()), ChannelBinding(binding))
 }
 
@@ -247,6 +247,12 @@ impl Sender {
         let mut sender = Self { machine, wire };
         assert!(matches!(sender.next().await, SenderEvent::Ready(_)));
         sender
+    }
+
+    /// Sends a little, and waits until the connection is found to be gone.
+    pub(crate) async fn lost(&mut self, patience: Duration) -> bool {
+        let _ = self.wire.sink.write_all(&[0]).await;
+        timeout(patience, self.wire.connection.closed()).await.is_ok()
     }
 
     async fn next(&mut self) -> SenderEvent {
