@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// Longer than anything takes on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A program of the workspace. Those lie beside the tests, built with the packages whose own tests run them.

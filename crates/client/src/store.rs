@@ -213,7 +213,7 @@ fn sync_directory(directory: &Path) -> Result<(), StoreError> {
 const FILE: &str = "chopmark.db";
 const FORMAT: u32 = 1;
 /// How long a transaction waits for another process to finish its own.
-const BUSY: Duration = Duration::from_secs(20);
+const BUSY: Duration = Duration::from_secs(60);
 
 /// `name` of a record and `thread` of a log row are keyed hashes: the file shows how many rows there are, not whose.
 const SCHEMA: &str = "
