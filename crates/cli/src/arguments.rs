@@ -38,7 +38,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// See the whole path run by itself: two people, a relay, an issuer, on this machine.
     Demo(crate::demo::Demo),
-    /// Make a home: an account, a mailbox, a wallet. Prints the 24 words from which it all comes back.
+    /// Make a home: an account, a mailbox, a wallet. Prints the 24 words that are its root.
     Init(crate::command::init::Init),
     /// Make a link by which someone can reach you; or `link revoke` one.
     Link(crate::command::link::Link),

@@ -76,4 +76,5 @@ fn unit(text: &str) -> Result<Unit, String> {
 
 const ADVICE: &str = "\
 These 24 words are your account and your money. They are shown this once.
+This version cannot restore from them yet; a later one will.
 Write them on paper and keep it where you keep cash; whoever reads them is you.";

@@ -251,6 +251,10 @@ impl Turn<'_, '_> {
                 What::Redeemed { token: id.0 }
             }
             Event::RedeemRefused(id, why) => {
+                // A token that was taken in once stays so, whatever its second showing comes to.
+                if matches!(self.redeemed(&id.0)?, Some(Ok(()))) {
+                    return Ok(());
+                }
                 let why = refusal(why).to_owned();
                 self.tx.put(Kind::Redeemed, &id.0, &Err::<(), _>(&why))?;
                 What::RedeemRefused { token: id.0, why }
