@@ -12,8 +12,11 @@ use chopmark_wire::{
     strict::DecodeError,
 };
 
+/// Reads bytes from outside.
+type Door = fn(&Bytes) -> Result<(), DecodeError>;
+
 /// Every door that takes protobuf.
-const DOORS: &[(&str, fn(&Bytes) -> Result<(), DecodeError>)] = &[
+const DOORS: &[(&str, Door)] = &[
     ("payload", |bytes| Payload::decode(bytes).map(drop)),
     ("content", |bytes| Content::decode(bytes).map(drop)),
     ("request", |bytes| PaymentRequest::decode(bytes).map(drop)),
