@@ -10,12 +10,13 @@ mod sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chopmark_core::random::RandomnessError;
 use chopmark_core::time::Timestamp;
 use chopmark_pay::Call;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::clock;
 use crate::connection::quic::Dialer;
@@ -105,12 +106,7 @@ impl Shared {
         work: impl FnOnce(&mut Turn<'_, '_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = self.clone();
-        tokio::task::spawn_blocking(move || shared.turn_here(work)).await.map_err(|error| {
-            match error.is_panic() {
-                true => Error::Internal("a turn panicked"),
-                false => Error::Ending,
-            }
-        })?
+        tokio::task::spawn_blocking(move || shared.turn_here(work)).await.map_err(unfinished)?
     }
 
     /// Reads with the engine, beside whoever writes. A hundred processes that wait for a change would keep each other from
@@ -122,11 +118,10 @@ impl Shared {
         let shared = self.clone();
         let view = move || {
             let mut store = shared.store.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut rng = StdRng::try_from_rng(&mut SysRng)
-                .map_err(|_| Error::Randomness(chopmark_core::random::RandomnessError))?;
+            let mut rng = randomness()?;
             store.view(|tx| work(&mut Turn::new(tx, clock::now(), &mut rng)))
         };
-        tokio::task::spawn_blocking(view).await.map_err(|_| Error::Internal("a turn panicked"))?
+        tokio::task::spawn_blocking(view).await.map_err(unfinished)?
     }
 
     fn turn_here<T>(
@@ -181,15 +176,26 @@ fn turn_with<T>(
     store: &mut Store,
     work: impl FnOnce(&mut Turn<'_, '_>) -> Result<T, Error>,
 ) -> Result<(T, Vec<Work>), Error> {
-    // Fresh randomness for every turn: nothing of a generator outlives a fork, a snapshot or a crash.
-    let mut rng = StdRng::try_from_rng(&mut SysRng)
-        .map_err(|_| Error::Randomness(chopmark_core::random::RandomnessError))?;
+    let mut rng = randomness()?;
     store.transaction(|tx| {
         let mut turn = Turn::new(tx, clock::now(), &mut rng);
         let value = work(&mut turn)?;
         let calls = turn.calls.into_iter().map(Work::Call);
         Ok((value, calls.chain(turn.wakes.into_iter().map(Work::WakeAt)).collect()))
     })
+}
+
+/// Fresh randomness for every turn: nothing of a generator outlives a fork, a snapshot or a crash.
+fn randomness() -> Result<StdRng, Error> {
+    StdRng::try_from_rng(&mut SysRng).map_err(|_| RandomnessError.into())
+}
+
+/// Why a turn did not come to its end.
+fn unfinished(error: JoinError) -> Error {
+    match error.is_panic() {
+        true => Error::Internal("a turn panicked"),
+        false => Error::Ending,
+    }
 }
 
 /// Another process may write to the same home: its commits wake our drivers and whoever waits for a change.

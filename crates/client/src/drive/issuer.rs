@@ -47,11 +47,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
 }
 
 async fn drive(shared: &Arc<Shared>, start: bool) {
-    let driven = match start {
-        true => shared.turn(|turn| turn.drive_payments(true)).await,
-        false => shared.look(|turn| turn.drive_payments(false)).await,
-    };
-    if let Err(error) = driven {
+    if let Err(error) = shared.turn(move |turn| turn.drive_payments(start)).await {
         tracing::warn!(%error, "payments could not be driven on");
     }
 }

@@ -85,7 +85,7 @@ async fn serve(
     warned: &mut HashSet<u64>,
 ) -> Result<(), Ended> {
     shared.turn(|turn| turn.refresh_links()).await?;
-    let (relay, owner) = shared.look(|turn| turn.mailbox_address()).await?;
+    let (relay, owner) = shared.view(|turn| turn.mailbox_address()).await?;
     let relay: RelayAddress = relay.parse().map_err(|_| Error::RelayAddress)?;
     let mut talk = tokio::select! {
         talk = Talk::owner(&shared.dialer, &relay, owner) => talk?,
@@ -176,7 +176,7 @@ impl Asked {
         shared: &Arc<Shared>,
         talk: &mut Talk<OwnerConnection>,
     ) -> Result<(), Ended> {
-        for (seq, duty) in shared.look(|turn| turn.duties()).await? {
+        for (seq, duty) in shared.view(|turn| turn.duties()).await? {
             if self.requests.values().any(|asked| *asked == seq) || self.refused.contains(&seq) {
                 continue;
             }
@@ -213,7 +213,7 @@ impl Asked {
         }
         tracing::warn!(?refusal, "the own relay refused");
         shared
-            .look(|turn| {
+            .turn(|turn| {
                 turn.emit(What::Warning {
                     contact: None,
                     text: "the own relay refused a link or a contact; it is asked again later"
