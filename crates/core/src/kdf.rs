@@ -3,9 +3,10 @@
 //! Every input begins with `label | 0x00`: no label holds a zero byte, so no input made for one purpose is a prefix of
 //! one made for another (SPEC §1.3).
 
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Thirty-two secret bytes on the stack, wiped on drop: the short-lived sibling of [`crate::secret::Secret`].
 pub(crate) type Key = Zeroizing<[u8; 32]>;
@@ -30,8 +31,25 @@ pub(crate) fn extract(salt: &[u8; 32], parts: &[&[u8]]) -> Key {
     finished(mac)
 }
 
+/// `Extract(label, ikm)` of HKDF-SHA-256: the first step from a secret that is not yet a key.
+pub(crate) fn extract_labelled(label: &[u8], ikm: &[u8]) -> Key {
+    let (mut prk, _) = Hkdf::<Sha256>::extract(Some(label), ikm);
+    let key = Zeroizing::new(prk.into());
+    prk.zeroize();
+    key
+}
+
 /// `Expand(key, label | 0x00 | parts…)` of HKDF-SHA-256, `N` keys of 32 bytes each.
 pub(crate) fn expand<const N: usize>(key: &[u8; 32], label: &str, parts: &[&[u8]]) -> [Key; N] {
+    expand_info(key, &[label.as_bytes(), &[0]], parts)
+}
+
+/// `Expand(key, frame… | parts…)` of HKDF-SHA-256.
+pub(crate) fn expand_info<const N: usize>(
+    key: &[u8; 32],
+    frame: &[&[u8]],
+    parts: &[&[u8]],
+) -> [Key; N] {
     const { assert!(N > 0 && N < 256, "HKDF has 255 blocks") };
     let mut previous: Option<Key> = None;
     let mut counter = 0_u8;
@@ -41,9 +59,7 @@ pub(crate) fn expand<const N: usize>(key: &[u8; 32], label: &str, parts: &[&[u8]
         if let Some(previous) = &previous {
             mac.update(&previous[..]);
         }
-        mac.update(label.as_bytes());
-        mac.update(&[0]);
-        for part in parts {
+        for part in frame.iter().chain(parts) {
             mac.update(part);
         }
         mac.update(&[counter]);

@@ -7,12 +7,10 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305,
     aead::{Aead, Payload},
 };
-use hkdf::Hkdf;
 use rand_core::TryCryptoRng;
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
     kdf,
@@ -60,9 +58,8 @@ impl LinkSecret {
     }
 
     fn derive(&self, label: &str) -> Secret {
-        let salt = label::LINK_EXTRACT.as_bytes();
-        let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), self.0.as_slice());
-        let [child] = kdf::expand(&Zeroizing::new(prk.into()), label, &[]);
+        let prk = kdf::extract_labelled(label::LINK_EXTRACT.as_bytes(), self.0.as_slice());
+        let [child] = kdf::expand(&prk, label, &[]);
         Secret::written(|secret| secret.copy_from_slice(&*child))
     }
 }
@@ -118,13 +115,8 @@ impl BundleKey {
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Vec<u8>, RandomnessError> {
         let nonce = random::array::<NONCE>(rng)?;
-        let aad = framed(kind.label(), &[]);
-        let sealed = self
-            .cipher()
-            .encrypt(&nonce.into(), Payload { msg: piece, aad: &aad })
-            // Only beyond 256 GiB.
-            .map_err(|_| RandomnessError)?;
-        Ok([&nonce, sealed.as_slice()].concat())
+        // Only beyond 256 GiB.
+        self.seal_under(&nonce, &framed(kind.label(), &[]), piece).map_err(|_| RandomnessError)
     }
 
     /// Opens a piece that a relay returned.
@@ -132,10 +124,30 @@ impl BundleKey {
     /// # Errors
     /// [`NotAuthentic`]; nothing was opened.
     pub fn open_published(&self, kind: Published, blob: &[u8]) -> Result<Vec<u8>, NotAuthentic> {
+        self.open_under(&framed(kind.label(), &[]), blob)
+    }
+
+    pub(crate) fn seal_under(
+        &self,
+        nonce: &[u8; NONCE],
+        associated: &[u8],
+        piece: &[u8],
+    ) -> Result<Vec<u8>, NotAuthentic> {
+        let sealed = self
+            .cipher()
+            .encrypt(nonce.into(), Payload { msg: piece, aad: associated })
+            .map_err(|_| NotAuthentic)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    pub(crate) fn open_under(
+        &self,
+        associated: &[u8],
+        blob: &[u8],
+    ) -> Result<Vec<u8>, NotAuthentic> {
         let (nonce, sealed) = blob.split_first_chunk::<NONCE>().ok_or(NotAuthentic)?;
-        let aad = framed(kind.label(), &[]);
         self.cipher()
-            .decrypt(&(*nonce).into(), Payload { msg: sealed, aad: &aad })
+            .decrypt(nonce.into(), Payload { msg: sealed, aad: associated })
             .map_err(|_| NotAuthentic)
     }
 

@@ -85,10 +85,17 @@ impl VerifyingKey {
         message: &[&[u8]],
         signature: &Signature,
     ) -> Result<(), InvalidSignature> {
+        self.verify_framed(&label::framed(label, message), signature)
+    }
+
+    /// Checks a signature over bytes that carry their label already.
+    pub(crate) fn verify_framed(
+        &self,
+        framed: &[u8],
+        signature: &Signature,
+    ) -> Result<(), InvalidSignature> {
         let signature = ed25519::Signature::from_bytes(&signature.0);
-        self.0
-            .verify_strict(&label::framed(label, message), &signature)
-            .map_err(|_| InvalidSignature)
+        self.0.verify_strict(framed, &signature).map_err(|_| InvalidSignature)
     }
 }
 

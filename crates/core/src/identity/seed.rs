@@ -4,9 +4,7 @@
 //! children it works with (wallet, refund, backup, …), which tell nothing of the seed or of each other.
 
 use bip39::{Language, Mnemonic};
-use hkdf::Hkdf;
 use rand_core::TryCryptoRng;
-use sha2::Sha256;
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -84,9 +82,7 @@ impl Seed {
             Purpose::VaultMailbox => (label::SEED_VAULT, None),
             Purpose::Backup => (label::SEED_BACKUP, None),
         };
-        let salt = label::SEED_EXTRACT.as_bytes();
-        let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), self.0.expose());
-        let prk = Zeroizing::new(prk.into());
+        let prk = kdf::extract_labelled(label::SEED_EXTRACT.as_bytes(), self.0.expose());
         let context = context.map(u32::to_be_bytes);
         let [child] = kdf::expand(&prk, label, &[context.as_ref().map_or(&[], |epoch| epoch)]);
         Secret::written(|secret| secret.copy_from_slice(&*child))
@@ -205,6 +201,7 @@ mod tests {
         let known = seed(0).derive(Purpose::Wallet { epoch: 7 });
         let again = {
             use hmac::{Hmac, KeyInit, Mac};
+            use sha2::Sha256;
             let mac = |key: &[u8], parts: &[&[u8]]| {
                 let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
                 parts.iter().for_each(|part| mac.update(part));
