@@ -12,7 +12,7 @@ mod init_block;
 mod initiator;
 mod peer;
 mod responder;
-mod schedule;
+pub(crate) mod schedule;
 
 use thiserror::Error;
 

@@ -12,6 +12,8 @@ pub mod codec;
 pub mod dh;
 pub mod handshake;
 pub mod hash;
+#[cfg(feature = "hazmat")]
+pub mod hazmat;
 pub mod identity;
 mod kdf;
 pub mod kem;

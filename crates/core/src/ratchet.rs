@@ -6,13 +6,13 @@
 //! Start at [`Ratchet::seal`], [`Ratchet::look_ahead`] and [`Ratchet::commit`].
 
 mod acknowledgement;
-mod body;
+pub(crate) mod body;
 mod bucket;
-mod chain;
-mod header;
-mod kem_epoch;
+pub(crate) mod chain;
+pub(crate) mod header;
+pub(crate) mod kem_epoch;
 mod recent;
-mod root;
+pub(crate) mod root;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -566,13 +566,13 @@ fn open_body(
 }
 
 /// The two keys of one message.
-struct MessageKeys {
-    body: Key,
-    nonce: Key,
+pub(crate) struct MessageKeys {
+    pub(crate) body: Key,
+    pub(crate) nonce: Key,
 }
 
 impl MessageKeys {
-    fn of(leaf: &Key) -> Self {
+    pub(crate) fn of(leaf: &Key) -> Self {
         Self {
             body: kdf::mac(leaf, label::BODY_KEY, &[]),
             nonce: kdf::mac(leaf, label::BODY_NONCE_KEY, &[]),
@@ -580,7 +580,13 @@ impl MessageKeys {
     }
 
     /// The hedged nonce: a restored or cloned state, its randomness cloned too, repeats it only for the same message.
-    fn nonce(&self, hedge: &[u8; 32], header: &Header, length: usize, text: &[u8]) -> [u8; 12] {
+    pub(crate) fn nonce(
+        &self,
+        hedge: &[u8; 32],
+        header: &Header,
+        length: usize,
+        text: &[u8],
+    ) -> [u8; 12] {
         let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
         let text = sha256(label::BODY_TEXT, &[&header.without_nonce(), &length, text]);
         let mac = kdf::mac(&self.nonce, label::BODY_NONCE, &[hedge, &text]);
@@ -589,13 +595,13 @@ impl MessageKeys {
 }
 
 /// `version | session id | H(init block), if any | header`.
-struct Associated {
+pub(crate) struct Associated {
     bytes: [u8; 1 + 32 + 32 + header::PLAIN],
     length: usize,
 }
 
 impl Associated {
-    fn of(version: u8, binding: &Binding<'_>, header: &Header) -> Self {
+    pub(crate) fn of(version: u8, binding: &Binding<'_>, header: &Header) -> Self {
         let init = binding.init.map(|init| sha256(label::INIT_BLOCK, &[init]));
         let mut bytes = [0; 1 + 32 + 32 + header::PLAIN];
         let mut length = 0;
@@ -611,7 +617,7 @@ impl Associated {
         Self { bytes, length }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 }

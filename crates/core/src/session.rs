@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// Begins a session with keys that were verified.
-    fn initiate_with(
+    pub(crate) fn initiate_with(
         own: &Own<'_>,
         account: AccountId,
         entry: &DeviceEntry,
@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// Answers a first message with private prekeys.
-    fn respond_with(
+    pub(crate) fn respond_with(
         own: &Own<'_>,
         signed: &PrekeySecret<'_>,
         one_time: Option<&PrekeySecret<'_>>,

@@ -61,7 +61,7 @@ pub(crate) fn offer(
 /// The schedule before the initiator's identity is known: it opens and seals the identity box.
 pub(crate) struct Early {
     offer: [u8; 32],
-    chaining: Key,
+    pub(crate) chaining: Key,
 }
 
 /// What the handshake yields.

@@ -255,6 +255,19 @@ impl Chain {
     }
 }
 
+#[cfg(feature = "hazmat")]
+impl Chain {
+    /// The segment at which the spine stands and its key; none once the chain ended.
+    pub(crate) fn expose_spine(&self) -> Option<(u8, [u8; 32])> {
+        self.spine.as_ref().map(|spine| (spine.segment, *spine.key.expose()))
+    }
+
+    /// The first leaf, the height and the key of each subtree, in order.
+    pub(crate) fn expose_nodes(&self) -> Vec<(u32, u8, [u8; 32])> {
+        self.nodes.0.iter().map(|node| (node.start, node.height, node.key)).collect()
+    }
+}
+
 /// A copy is made for work that is committed only once a message proved authentic.
 impl Clone for Chain {
     fn clone(&self) -> Self {

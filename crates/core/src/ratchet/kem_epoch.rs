@@ -115,6 +115,20 @@ impl KemEpoch {
         matches!(self.stage, Stage::AwaitEntry)
     }
 
+    /// The stage by the name that the diagram gives it.
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn stage(&self) -> &'static str {
+        match self.stage {
+            Stage::Pause => "Pause",
+            Stage::SendEk { .. } => "SendEk",
+            Stage::Ready(_) => "Ready",
+            Stage::AwaitEntry => "AwaitEntry",
+            Stage::RecvEk => "RecvEk",
+            Stage::Encapsulate(_) => "Encapsulate",
+            Stage::SendCt { .. } => "SendCt",
+        }
+    }
+
     /// Gives the responder the initiator's verified device key.
     pub(crate) fn introduce(&mut self, peer: EncapsulationKey) {
         if self.awaits_entry() {
@@ -310,7 +324,7 @@ impl KemEpoch {
 }
 
 /// The confirmation of an encapsulation for `epoch`, and what is to be mixed.
-fn confirmed(
+pub(crate) fn confirmed(
     epoch: u32,
     public: &EncapsulationKey,
     ciphertext: &Ciphertext,
