@@ -3,6 +3,7 @@
 
 mod arrows;
 mod manifest;
+mod mutants;
 mod sources;
 mod spec;
 

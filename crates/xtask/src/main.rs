@@ -1,10 +1,11 @@
-//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `bench`, `seeds`.
+//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `mutants`, `bench`, `seeds`.
 //!
 //! Nothing that is shipped depends on this package.
 
 mod attacks;
 mod bench;
 mod codegen;
+mod mutants;
 mod seeds;
 mod shapes;
 
@@ -38,6 +39,12 @@ enum Chore {
         #[arg(long)]
         json: bool,
     },
+    /// Break each defence that tests/mutants/ names, one at a time, and see its tests fail.
+    Mutants {
+        /// Only those whose name or file contains this.
+        #[arg(default_value = "")]
+        filter: String,
+    },
     /// Write the seeds of the fuzz targets to fuzz/corpus/.
     Seeds,
 }
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
         Chore::Codegen { check: false } => codegen::write(),
         Chore::Attacks => attacks::run(),
         Chore::Bench { area, json } => bench::run(&area, json),
+        Chore::Mutants { filter } => mutants::run(&filter),
         Chore::Seeds => seeds::write(),
     };
     match outcome {
