@@ -10,5 +10,6 @@
 )]
 
 mod attacks;
+mod external;
 mod journeys;
 mod tidy;

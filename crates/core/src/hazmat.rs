@@ -12,4 +12,5 @@ pub mod envelope;
 pub mod handshake;
 pub mod header;
 pub mod kem_epoch;
+pub mod primitives;
 pub mod root;

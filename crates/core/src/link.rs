@@ -127,6 +127,11 @@ impl BundleKey {
         self.open_under(&framed(kind.label(), &[]), blob)
     }
 
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn of(key: Secret) -> Self {
+        Self(key)
+    }
+
     pub(crate) fn seal_under(
         &self,
         nonce: &[u8; NONCE],
