@@ -13,3 +13,4 @@ mod attacks;
 mod external;
 mod journeys;
 mod tidy;
+mod vectors;

@@ -102,6 +102,6 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) {
 }
 
 /// Fails with every finding on a line of its own.
-fn assert_none(rule: &str, findings: &[String]) {
+pub(crate) fn assert_none(rule: &str, findings: &[String]) {
     assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
 }

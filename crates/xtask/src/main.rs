@@ -1,4 +1,4 @@
-//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `mutants`, `bench`, `seeds`.
+//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `mutants`, `bench`, `seeds`, `vectors`.
 //!
 //! Nothing that is shipped depends on this package.
 
@@ -8,6 +8,7 @@ mod codegen;
 mod mutants;
 mod seeds;
 mod shapes;
+mod vectors;
 
 use std::process::ExitCode;
 
@@ -47,6 +48,12 @@ enum Chore {
     },
     /// Write the seeds of the fuzz targets to fuzz/corpus/.
     Seeds,
+    /// Compare tests/vectors/ with what the code gives, and count.
+    Vectors {
+        /// Write the files instead.
+        #[arg(long)]
+        write: bool,
+    },
 }
 
 /// What a chore ends with: a line for the person who ran it.
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
         Chore::Bench { area, json } => bench::run(&area, json),
         Chore::Mutants { filter } => mutants::run(&filter),
         Chore::Seeds => seeds::write(),
+        Chore::Vectors { write } => vectors::run(write),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
