@@ -15,8 +15,10 @@ use sha2::{Digest, Sha256};
 mod body;
 mod chain;
 mod derivation;
+mod device;
 mod dh;
 mod draws;
+mod handshake;
 mod header;
 mod kem;
 mod root;
@@ -52,6 +54,7 @@ pub const AREAS: &[Area] = &[
     Area { name: "derivation", cases: derivation::cases, evaluate: derivation::evaluate },
     Area { name: "dh", cases: dh::cases, evaluate: dh::evaluate },
     Area { name: "signature", cases: signature::cases, evaluate: signature::evaluate },
+    Area { name: "handshake", cases: handshake::cases, evaluate: handshake::evaluate },
     Area { name: "header", cases: header::cases, evaluate: header::evaluate },
     Area { name: "chain", cases: chain::cases, evaluate: chain::evaluate },
     Area { name: "root", cases: root::cases, evaluate: root::evaluate },
@@ -134,6 +137,14 @@ impl Vector {
 
     pub(crate) fn with_bytes(self, key: &str, value: &[u8]) -> Self {
         self.with(key, hex(value))
+    }
+
+    /// With other bytes given under `key`.
+    pub(crate) fn replaced(mut self, key: &str, value: &[u8]) -> Self {
+        for (_, line) in self.given.iter_mut().filter(|(given, _)| given == key) {
+            *line = hex(value);
+        }
+        self
     }
 
     /// Reads the text of a file.

@@ -8,7 +8,7 @@ use crate::{
     codec::DecodeError,
     dh,
     handshake::{
-        self, InitBlock, InitiateError, Own, PeerIdentity, PrekeySecret, RespondError,
+        self, InitBlock, InitId, InitiateError, Own, PeerIdentity, PrekeySecret, RespondError,
         schedule::{self, Early, Prekey},
     },
     identity::{AccountId, DeviceEntry},
@@ -118,6 +118,14 @@ pub fn offer(to: &Responder<'_>, block: &[u8; InitBlock::LENGTH]) -> Result<[u8;
     let (signed, one_time) = (to.signed.inner(), to.one_time.map(|prekey| prekey.inner()));
     let (ephemeral, first, second) = (&block.ephemeral, &block.first, &block.second);
     Ok(schedule::offer(&responder, &signed, one_time.as_ref(), ephemeral, first, second))
+}
+
+/// The name of the handshake that an init block belongs to.
+///
+/// # Errors
+/// [`DecodeError`] for bytes that are no init block.
+pub fn init_id(block: &[u8; InitBlock::LENGTH]) -> Result<InitId, DecodeError> {
+    Ok(InitBlock::decode(block)?.id())
 }
 
 /// The schedule from T0 on. `secrets` are DH2, DH3, DH4 if there is one, ss1 and ss2.
