@@ -11,6 +11,7 @@
 
 mod attacks;
 mod external;
+mod hygiene;
 mod journeys;
 mod tidy;
 mod vectors;

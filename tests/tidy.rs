@@ -17,19 +17,19 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }
 
-fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// A Rust file: its path from the root, and its text.
-struct Source {
-    path: String,
-    text: String,
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl Source {
     /// The code that ships, line by line with its number: no comments, nothing after the unit tests begin.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let shipped = if self.is_test() { "" } else { self.text.as_str() };
         shipped
             .lines()
@@ -60,7 +60,7 @@ impl Source {
         self.path.contains("/generated/")
     }
 
-    fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         ["/tests/", "/tests.rs", "/examples/", "/benches/"]
             .iter()
             .any(|part| self.path.contains(part))
@@ -73,7 +73,7 @@ impl Source {
 }
 
 /// Every Rust file of the workspace and of `fuzz/`.
-fn sources() -> Vec<Source> {
+pub(crate) fn sources() -> Vec<Source> {
     let mut found = Vec::new();
     for folder in ["crates", "tests", "fuzz"] {
         walk(&root().join(folder), &mut |path| {

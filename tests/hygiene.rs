@@ -1,0 +1,7 @@
+//! How secrets are made, kept, shown and forgotten; and which keys and points are refused wherever a peer can put them.
+
+mod memory;
+mod points;
+mod randomness;
+mod signing;
+mod talk;
