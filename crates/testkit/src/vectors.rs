@@ -20,7 +20,9 @@ mod dh;
 mod draws;
 mod handshake;
 mod header;
+mod identity;
 mod kem;
+mod manifest;
 mod root;
 mod signature;
 
@@ -54,6 +56,7 @@ pub const AREAS: &[Area] = &[
     Area { name: "derivation", cases: derivation::cases, evaluate: derivation::evaluate },
     Area { name: "dh", cases: dh::cases, evaluate: dh::evaluate },
     Area { name: "signature", cases: signature::cases, evaluate: signature::evaluate },
+    Area { name: "identity", cases: identity::cases, evaluate: identity::evaluate },
     Area { name: "handshake", cases: handshake::cases, evaluate: handshake::evaluate },
     Area { name: "header", cases: header::cases, evaluate: header::evaluate },
     Area { name: "chain", cases: chain::cases, evaluate: chain::evaluate },
