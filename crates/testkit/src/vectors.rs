@@ -75,6 +75,7 @@ impl Area {
             let (expect, outputs) = answer(&(self.evaluate)(&case));
             assert_eq!(case.expect, expect, "{}/{}", self.name, case.name);
             case.outputs = outputs;
+            assert_eq!(Vector::parse(&case.name, &case.to_text()), case, "it reads back");
             case
         };
         (self.cases)().into_iter().map(complete).collect()

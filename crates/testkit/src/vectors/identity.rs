@@ -189,7 +189,9 @@ pub(super) fn evaluate(vector: &Vector) -> Outcome {
         "read words" => {
             let seed = Seed::from_words(vector.text("words")).map_err(|_| "malformed")?;
             let backup = seed.derive(Purpose::Backup);
-            outputs.with("words", seed.words().as_str()).with_bytes("backup key", backup.expose())
+            outputs
+                .with("words as shown", seed.words().as_str())
+                .with_bytes("backup key", backup.expose())
         }
         "children" => children(&seed(), vector.number("wallet epoch")),
         "account" => {
