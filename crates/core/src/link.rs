@@ -161,6 +161,14 @@ impl BundleKey {
     }
 }
 
+#[cfg(feature = "hazmat")]
+impl BundleKey {
+    /// The 32 bytes.
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
 const NONCE: usize = 24;
 const TAG: usize = 16;
 

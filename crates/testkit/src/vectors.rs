@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 mod body;
 mod chain;
+mod content;
 mod derivation;
 mod device;
 mod dh;
@@ -22,7 +23,9 @@ mod handshake;
 mod header;
 mod identity;
 mod kem;
+mod link;
 mod manifest;
+mod prekey;
 mod root;
 mod signature;
 
@@ -57,12 +60,15 @@ pub const AREAS: &[Area] = &[
     Area { name: "dh", cases: dh::cases, evaluate: dh::evaluate },
     Area { name: "signature", cases: signature::cases, evaluate: signature::evaluate },
     Area { name: "identity", cases: identity::cases, evaluate: identity::evaluate },
+    Area { name: "link", cases: link::cases, evaluate: link::evaluate },
+    Area { name: "prekey", cases: prekey::cases, evaluate: prekey::evaluate },
     Area { name: "handshake", cases: handshake::cases, evaluate: handshake::evaluate },
     Area { name: "header", cases: header::cases, evaluate: header::evaluate },
     Area { name: "chain", cases: chain::cases, evaluate: chain::evaluate },
     Area { name: "root", cases: root::cases, evaluate: root::evaluate },
     Area { name: "body", cases: body::cases, evaluate: body::evaluate },
     Area { name: "kem", cases: kem::cases, evaluate: kem::evaluate },
+    Area { name: "content", cases: content::cases, evaluate: content::evaluate },
 ];
 
 impl Area {

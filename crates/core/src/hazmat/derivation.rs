@@ -1,6 +1,9 @@
 //! Derivations with labels. SPEC §1.3.
 
-use crate::kdf::{self, Key};
+use crate::{
+    kdf::{self, Key},
+    link::LinkSecret,
+};
 
 /// `HMAC(key, label | 0x00 | parts…)`.
 pub fn mac(key: &[u8; 32], label: &str, parts: &[&[u8]]) -> [u8; 32] {
@@ -21,4 +24,9 @@ pub fn derive(prk: &[u8; 32], label: &str, parts: &[&[u8]]) -> [u8; 32] {
 /// `Expand(prk, label | 0x00 | parts…, 32 N)`, as N keys.
 pub fn expand<const N: usize>(prk: &[u8; 32], label: &str, parts: &[&[u8]]) -> [[u8; 32]; N] {
     kdf::expand::<N>(prk, label, parts).map(|key| *key)
+}
+
+/// A link's bundle key (SPEC §2.7).
+pub fn bundle_key(link: &LinkSecret) -> [u8; 32] {
+    *link.bundle_key().expose()
 }
