@@ -1,5 +1,7 @@
 //! Where the fuzz targets begin: one well-formed input of every kind, and ways to bend it.
 
+mod scripts;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +36,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "envelope" => payloads(),
         "wire_frame" => frames(),
         "link" => links(),
+        "session_ops" => scripts::session_ops(),
         _ => Vec::new(),
     };
     let live = if target == "envelope" { live() } else { Vec::new() };
