@@ -36,6 +36,8 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "envelope" => payloads(),
         "wire_frame" => frames(),
         "link" => links(),
+        "header" => scripts::header(),
+        "kem_epoch" => scripts::kem_epoch(),
         "session_ops" => scripts::session_ops(),
         _ => Vec::new(),
     };

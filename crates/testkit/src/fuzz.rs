@@ -11,13 +11,20 @@ mod alter;
 mod content;
 mod device;
 mod envelope;
+mod header;
+mod kem_epoch;
 mod link;
+mod machine;
+mod peer;
+mod scene;
 mod script;
 mod session_ops;
 mod wire_frame;
 
 pub use content::content;
 pub use envelope::envelope;
+pub use header::header;
+pub use kem_epoch::kem_epoch;
 pub use link::link;
 pub use session_ops::session_ops;
 pub use wire_frame::wire_frame;
@@ -39,6 +46,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wire_frame", body: wire_frame, tries: 4_000 },
     Target { name: "content", body: content, tries: 4_000 },
     Target { name: "link", body: link, tries: 4_000 },
+    Target { name: "header", body: header, tries: 100 },
+    Target { name: "kem_epoch", body: kem_epoch, tries: 100 },
     Target { name: "session_ops", body: session_ops, tries: 100 },
 ];
 

@@ -28,7 +28,8 @@ pub(super) fn session_ops() -> Vec<Vec<u8>> {
         let losses = (0..9).flat_map(|n| [send(n % 2, 9), send(n % 2, 200), vec![by(0, 10), n]]);
         scripts.push(script(&[losses.flatten().collect(), talk(3), hear(0), hear(1)]));
         // Crashes before and after each step.
-        let crash = |n: u8| [by(n, 3), 30, by(n, 0), 40, by(1 - n, 6), 0, by(1 - n, 4), 0, by(n, 12)];
+        let crash =
+            |n: u8| [by(n, 3), 30, by(n, 0), 40, by(1 - n, 6), 0, by(1 - n, 4), 0, by(n, 12)];
         scripts.push(script(&[(0..8).flat_map(|n| crash(n % 2)).collect(), talk(2)]));
         // Replays of what was just opened and of what was opened long ago; letters that come back.
         let replays: Vec<u8> = (0..9).flat_map(|n| [by(0, 9), n, by(0, 11), n]).collect();
@@ -38,7 +39,8 @@ pub(super) fn session_ops() -> Vec<Vec<u8>> {
         let altered: Vec<u8> = (0..16).flat_map(|how| tamper(how % 4, how)).collect();
         scripts.push(script(&[sent, altered, talk(2)]));
         // Every edge of a bucket, with and without an object.
-        let edges: Vec<u8> = (128..216).step_by(3).flat_map(|length| send(length % 2, length)).collect();
+        let edges: Vec<u8> =
+            (128..216).step_by(3).flat_map(|length| send(length % 2, length)).collect();
         scripts.push(script(&[edges, hear(0), hear(1)]));
         // Weeks go by over a gap.
         let late = [send(1, 5), send(1, 6), vec![by(0, 4), 1, by(0, 13), 255], talk(3)].concat();
@@ -51,6 +53,96 @@ pub(super) fn session_ops() -> Vec<Vec<u8>> {
         scripts.push(script(&[talk(2), rest.into(), talk(2)]));
     }
     mixtures(&mut scripts, 1, 10);
+    scripts
+}
+
+/// Scripts of `kem_epoch`: a beginning, operations.
+pub(super) fn kem_epoch() -> Vec<Vec<u8>> {
+    let reply = |length: u8| vec![4, length, 7, 0];
+    let hostile = |kind: u8, more: [u8; 3]| [vec![11, kind], more.to_vec()].concat();
+    let mut scripts = Vec::new();
+    for begin in 0..2 {
+        let script = |parts: &[Vec<u8>]| [vec![begin], parts.concat()].concat();
+        // Ping-pong over several epochs, and the same with messages that leave no room.
+        scripts.push(script(&[vec![15; 60]]));
+        let full: Vec<u8> = (0..26).flat_map(|n| [0, 9, 4, 160 + n, 7, 0]).collect();
+        scripts.push(script(&[vec![10], full]));
+        // A reply before the manifest is verified, a key that comes before it, an introduction twice.
+        scripts.push(script(&[reply(9), hostile(0, [0; 3]), reply(9), vec![10, 10], vec![15; 9]]));
+        // Each hostile object at each stage, and the honest one behind it.
+        for kind in 0..7 {
+            for before in [1, 3, 6, 9] {
+                let more = [before * 20, kind * 31 + 1, 5];
+                let attack = [hostile(kind, more), hostile(kind, [200, 7, 1]), vec![15; 7]];
+                scripts.push(script(&[
+                    vec![15; usize::from(before)],
+                    attack.concat(),
+                    hostile(kind, more),
+                ]));
+            }
+        }
+        // Objects that are lost or late, on both ways.
+        let lost: Vec<u8> = (0..30).flat_map(|n| [2, 4, 9, 9, n, 0, 9, 4, 1, 7, n]).collect();
+        scripts.push(script(&[vec![15], lost, vec![15; 4]]));
+        let late: Vec<u8> = (0..12).flat_map(|n| [0, 9, 4, 1, 4, 2, 3, 2, 7, n, 5, 3]).collect();
+        scripts.push(script(&[vec![15], late, (0..30).flat_map(|n| [7, n]).collect()]));
+        // An epoch that is overdue by messages and one by days, in messages that have no room.
+        let many: Vec<u8> = (0..52).flat_map(|_| [2, 4, 165]).collect();
+        scripts.push(script(&[vec![15; 9], many, vec![7, 0, 15, 15]]));
+        scripts.push(script(&[
+            vec![15; 9],
+            vec![13, 208, 2, 4, 165, 7, 0, 13, 209, 1, 3],
+            vec![15; 5],
+        ]));
+        // Crashes around each step.
+        let crash: Vec<u8> =
+            (0..20).flat_map(|_| [14, 6, 9, 14, 0, 3, 6, 9, 4, 9, 14, 7, 0]).collect();
+        scripts.push(script(&[vec![15], crash]));
+    }
+    mixtures(&mut scripts, 2, 8);
+    scripts
+}
+
+/// Scripts of `header`: a beginning, operations.
+pub(super) fn header() -> Vec<Vec<u8>> {
+    let mut scripts = Vec::new();
+    for begin in 0..2 {
+        let script = |parts: &[Vec<u8>]| [vec![begin], parts.concat()].concat();
+        scripts.push(script(&[vec![8; 40]]));
+        // Losses in every chain, and then they come.
+        let gaps: Vec<u8> = (1..7).flat_map(|n| [1, n, 1, n, 1, 8 - n, 8]).collect();
+        let late: Vec<u8> = (0..30).flat_map(|n| [3, n, n % 11 + 55]).collect();
+        scripts.push(script(&[gaps.clone(), late.clone(), vec![8; 3], late]));
+        // Jumps by every power of two, within one chain and over many.
+        scripts.push(script(&[(0..31).flat_map(|n| [2, n, n]).collect()]));
+        scripts.push(script(&[(0..16).flat_map(|n| [2, 2 * n, 1, 8]).collect(), gaps.clone()]));
+        // Each wrong field at three places of a conversation.
+        for operation in 9..16 {
+            let wrong: Vec<u8> =
+                (0..12).flat_map(|n| [operation, n, 3 * n + 1, 7 * n, 40, 1, 0, 9]).collect();
+            scripts.push(script(&[wrong.clone(), vec![8; 2], wrong.clone()]));
+            scripts.push(script(&[gaps.clone(), wrong, vec![8; 4]]));
+        }
+        // Another beginning of a chain, while B waits for it and while it owes nothing.
+        for field in 0..4 {
+            let wrong: Vec<u8> = (0..6).flat_map(|n| [10, field, n, 1, 2, 3, 5, n, 8]).collect();
+            scripts.push(script(&[
+                vec![8, 1, 3, 4, 9, 5, 0],
+                wrong.clone(),
+                vec![4, 1, 5, 0],
+                wrong,
+            ]));
+        }
+        // Indices that were opened, in the chain, in ended ones and in forgotten ones.
+        let again: Vec<u8> = (0..20).flat_map(|n| [13, n, n, 5, 11, n, n * 3]).collect();
+        scripts.push(script(&[gaps.clone(), again.clone(), vec![8; 8], again]));
+        // A month and a half over gaps.
+        scripts.push(script(&[gaps.clone(), vec![6, 232, 1, 2, 6, 231, 8, 3, 0, 56], gaps]));
+        // Acknowledgements below, at and above the truth.
+        let said: Vec<u8> = (0..30).flat_map(|n| [14, n % 4, n % 8, 4, 3, 5, 0]).collect();
+        scripts.push(script(&[said]));
+    }
+    mixtures(&mut scripts, 3, 8);
     scripts
 }
 

@@ -46,7 +46,8 @@ pub(super) fn envelope(envelope: &[u8], donor: &[u8], script: &mut Script<'_>) -
         }
         // An init block in front of a message that has none, or none in front of one that has.
         14 if front == 1 => {
-            let init = if self::front(donor) > 1 { &donor[1..=InitBlock::LENGTH] } else { &[0; 2333] };
+            let init =
+                if self::front(donor) > 1 { &donor[1..=InitBlock::LENGTH] } else { &[0; 2333] };
             altered.splice(0..1, [2].into_iter().chain(init.iter().copied()));
             altered.resize(BUCKETS.into_iter().find(|b| *b >= altered.len()).unwrap_or(end), 0);
         }

@@ -55,7 +55,9 @@ impl<'a> Script<'a> {
     pub(super) fn index(&mut self, near: u32) -> u32 {
         let kind = self.u8();
         match kind {
-            0..=127 => near.wrapping_add(u32::from(kind % 64)).wrapping_sub(8 * u32::from(kind / 64)),
+            0..=127 => {
+                near.wrapping_add(u32::from(kind % 64)).wrapping_sub(8 * u32::from(kind / 64))
+            }
             128..=191 => (1_u32 << (kind % 32)).wrapping_sub(u32::from(kind / 32) - 4),
             192..=223 => u32::MAX - u32::from(kind % 4),
             _ => self.u32(),

@@ -113,7 +113,8 @@ impl World {
             128..=191 => {
                 let bucket = BUCKETS[usize::from(length) % BUCKETS.len()];
                 // What besides content stands in an envelope, an object in it or not.
-                let besides = [106, 106 + 1184, 106 + 1120, 106 + 2333][usize::from(length / 8) % 4];
+                let besides =
+                    [106, 106 + 1184, 106 + 1120, 106 + 2333][usize::from(length / 8) % 4];
                 (bucket + usize::from(length % 3)).saturating_sub(besides + 1)
             }
             192..=207 => limit - usize::from(length - 192),
@@ -290,7 +291,8 @@ impl World {
         }
         for at in 0..self.letters.len() {
             let position = self.letters[at].position;
-            let told = self.lost[at] || self.opened[at] || self.sides[self.to[at]].gave_up(position);
+            let told =
+                self.lost[at] || self.opened[at] || self.sides[self.to[at]].gave_up(position);
             assert!(told, "a message was lost in silence");
         }
         self.letters.truncate(LETTERS - 8);
