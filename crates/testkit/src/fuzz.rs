@@ -8,9 +8,11 @@
 //! Architecture invariant: no check of the product is switched off for a fuzzer, so what one reaches a stranger reaches.
 
 mod alter;
+mod chain_ops;
 mod content;
 mod device;
 mod envelope;
+mod handshake;
 mod header;
 mod kem_epoch;
 mod link;
@@ -19,14 +21,18 @@ mod peer;
 mod scene;
 mod script;
 mod session_ops;
+pub(crate) mod state_import;
 mod wire_frame;
 
+pub use chain_ops::chain_ops;
 pub use content::content;
 pub use envelope::envelope;
+pub use handshake::handshake;
 pub use header::header;
 pub use kem_epoch::kem_epoch;
 pub use link::link;
 pub use session_ops::session_ops;
+pub use state_import::state_import;
 pub use wire_frame::wire_frame;
 
 /// One target: its name, which is that of its corpus, and its body.
@@ -46,6 +52,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wire_frame", body: wire_frame, tries: 4_000 },
     Target { name: "content", body: content, tries: 4_000 },
     Target { name: "link", body: link, tries: 4_000 },
+    Target { name: "state_import", body: state_import, tries: 400 },
+    Target { name: "handshake", body: handshake, tries: 100 },
+    Target { name: "chain_ops", body: chain_ops, tries: 100 },
     Target { name: "header", body: header, tries: 100 },
     Target { name: "kem_epoch", body: kem_epoch, tries: 100 },
     Target { name: "session_ops", body: session_ops, tries: 100 },

@@ -9,6 +9,9 @@ use crate::{Outcome, codegen::root};
 /// Bent inputs a target, beside the seeds.
 const BENT: u64 = 16;
 
+/// Of a script, whose seeds are many and whose bent forms take long.
+const BENT_SCRIPTS: u64 = 4;
+
 /// Writes every seed to `fuzz/corpus/<target>/`.
 pub(crate) fn write() -> Outcome {
     for target in TARGETS {
@@ -18,7 +21,8 @@ pub(crate) fn write() -> Outcome {
         for (name, data) in &seeds {
             fs::write(folder.join(name), data)?;
         }
-        for case in 0..BENT {
+        let bent = if target.tries < 1_000 { BENT_SCRIPTS } else { BENT };
+        for case in 0..bent {
             let bent = corpus::mutated(&seeds, &mut Seed::fixed(1).case(case));
             fs::write(folder.join(format!("bent-{case:02}")), bent)?;
         }

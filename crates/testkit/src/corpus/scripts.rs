@@ -2,7 +2,7 @@
 
 use rand::RngExt as _;
 
-use crate::seed::Seed;
+use crate::{fuzz, seed::Seed};
 
 /// Scripts of `session_ops`: a beginning, a seed, operations.
 pub(super) fn session_ops() -> Vec<Vec<u8>> {
@@ -16,7 +16,7 @@ pub(super) fn session_ops() -> Vec<Vec<u8>> {
         (0..4).flat_map(|n| [by(0, 8), at, at + n, how, 17 * n, n + 1]).collect::<Vec<u8>>()
     };
     let mut scripts = Vec::new();
-    for begin in 0..5 {
+    for begin in [0, 1, 4] {
         let script = |parts: &[Vec<u8>]| [vec![begin, begin], parts.concat()].concat();
         // A conversation long enough for several epochs.
         scripts.push(script(&[talk(40)]));
@@ -52,7 +52,7 @@ pub(super) fn session_ops() -> Vec<Vec<u8>> {
         let rest = [by(0, 14), by(1, 14), by(0, 15), 3, 0, 1, by(1, 15), 3, 1, 2, by(0, 12)];
         scripts.push(script(&[talk(2), rest.into(), talk(2)]));
     }
-    mixtures(&mut scripts, 1, 10);
+    mixtures(&mut scripts, 1, 6);
     scripts
 }
 
@@ -64,14 +64,14 @@ pub(super) fn kem_epoch() -> Vec<Vec<u8>> {
     for begin in 0..2 {
         let script = |parts: &[Vec<u8>]| [vec![begin], parts.concat()].concat();
         // Ping-pong over several epochs, and the same with messages that leave no room.
-        scripts.push(script(&[vec![15; 60]]));
+        scripts.push(script(&[vec![15; 36]]));
         let full: Vec<u8> = (0..26).flat_map(|n| [0, 9, 4, 160 + n, 7, 0]).collect();
         scripts.push(script(&[vec![10], full]));
         // A reply before the manifest is verified, a key that comes before it, an introduction twice.
         scripts.push(script(&[reply(9), hostile(0, [0; 3]), reply(9), vec![10, 10], vec![15; 9]]));
         // Each hostile object at each stage, and the honest one behind it.
         for kind in 0..7 {
-            for before in [1, 3, 6, 9] {
+            for before in if begin == 0 { [1, 4, 9] } else { [3, 6, 7] } {
                 let more = [before * 20, kind * 31 + 1, 5];
                 let attack = [hostile(kind, more), hostile(kind, [200, 7, 1]), vec![15; 7]];
                 scripts.push(script(&[
@@ -82,7 +82,7 @@ pub(super) fn kem_epoch() -> Vec<Vec<u8>> {
             }
         }
         // Objects that are lost or late, on both ways.
-        let lost: Vec<u8> = (0..30).flat_map(|n| [2, 4, 9, 9, n, 0, 9, 4, 1, 7, n]).collect();
+        let lost: Vec<u8> = (0..14).flat_map(|n| [2, 4, 9, 9, n, 0, 9, 4, 1, 7, n]).collect();
         scripts.push(script(&[vec![15], lost, vec![15; 4]]));
         let late: Vec<u8> = (0..12).flat_map(|n| [0, 9, 4, 1, 4, 2, 3, 2, 7, n, 5, 3]).collect();
         scripts.push(script(&[vec![15], late, (0..30).flat_map(|n| [7, n]).collect()]));
@@ -99,7 +99,7 @@ pub(super) fn kem_epoch() -> Vec<Vec<u8>> {
             (0..20).flat_map(|_| [14, 6, 9, 14, 0, 3, 6, 9, 4, 9, 14, 7, 0]).collect();
         scripts.push(script(&[vec![15], crash]));
     }
-    mixtures(&mut scripts, 2, 8);
+    mixtures(&mut scripts, 2, 4);
     scripts
 }
 
@@ -120,8 +120,11 @@ pub(super) fn header() -> Vec<Vec<u8>> {
         for operation in 9..16 {
             let wrong: Vec<u8> =
                 (0..12).flat_map(|n| [operation, n, 3 * n + 1, 7 * n, 40, 1, 0, 9]).collect();
-            scripts.push(script(&[wrong.clone(), vec![8; 2], wrong.clone()]));
-            scripts.push(script(&[gaps.clone(), wrong, vec![8; 4]]));
+            if begin == 0 {
+                scripts.push(script(&[wrong.clone(), vec![8; 2], wrong]));
+            } else {
+                scripts.push(script(&[gaps.clone(), wrong, vec![8; 4]]));
+            }
         }
         // Another beginning of a chain, while B waits for it and while it owes nothing.
         for field in 0..4 {
@@ -142,7 +145,81 @@ pub(super) fn header() -> Vec<Vec<u8>> {
         let said: Vec<u8> = (0..30).flat_map(|n| [14, n % 4, n % 8, 4, 3, 5, 0]).collect();
         scripts.push(script(&[said]));
     }
-    mixtures(&mut scripts, 3, 8);
+    mixtures(&mut scripts, 3, 6);
+    scripts
+}
+
+/// Scripts of `chain_ops`: operations.
+pub(super) fn chain_ops() -> Vec<Vec<u8>> {
+    let take = |n: u8| vec![4, n];
+    let mut scripts = vec![
+        vec![0; 80],
+        // Every power of two and what lies beside it.
+        (0..64).flat_map(|n| take(128 + n)).collect(),
+        (0..64).rev().flat_map(|n| take(128 + n)).collect(),
+        // Jumps, then every gap.
+        [(0..9).flat_map(|n| take(8 * n)).collect::<Vec<u8>>(), vec![8; 160]].concat(),
+        // The last index that there is, and the one that is never used.
+        [192, 193, 194, 195, 192].iter().flat_map(|n| take(*n)).chain([0, 10, 192]).collect(),
+    ];
+    for skipped in [1, 5, 17, 40] {
+        let gaps: Vec<u8> = (0..12).flat_map(|n| take((skipped + n) % 64)).collect();
+        // An end at, above and far above the length; then what is left of it.
+        for length in [0, 1, 7, 33, 63, 150, 190] {
+            let end = [14, 0, length];
+            scripts.push([gaps.clone(), end.to_vec(), vec![8; 40], end.to_vec(), take(3)].concat());
+        }
+        // Gaps are given up one by one, many at once, and by days.
+        let bound: Vec<u8> = (0..9).flat_map(|n| [13, n, 8, n, 10, n]).collect();
+        scripts.push([gaps.clone(), bound, gaps.clone(), take(64)].concat());
+        let days: Vec<u8> = (0..9).flat_map(|n| [11, 4, 3 + n, 12, 9, 0]).collect();
+        scripts
+            .push([gaps, days.clone(), vec![12, 39, 8, 0], days, vec![14, 0, 9, 12, 31]].concat());
+    }
+    mixtures(&mut scripts, 4, 8);
+    scripts
+}
+
+/// Scripts of `handshake`: a seed, whether there is a one-time prekey, how the bundle is altered, letters, attacks.
+pub(super) fn handshake() -> Vec<Vec<u8>> {
+    let mut scripts = Vec::new();
+    for one_time in 0..2 {
+        // A bundle as it was published, and each way to alter one.
+        for how in (0..36).chain([40]) {
+            for at in 0..if how < 28 { 1 } else { 2 } {
+                let place = (u16::from(how) * 419 + at * 77).to_be_bytes();
+                scripts.push(
+                    [&[how, one_time, how][..], &place, &[1, 2, 20, 1, 30, 1, 9, 9]].concat(),
+                );
+            }
+        }
+        // Each field of the init block, each wrong key; then the letters in another order.
+        for operation in 0..16 {
+            let attack = |n: u8| [operation, n % 3, n % 10, 25 * n, 11 * n + 1];
+            let attacks: Vec<u8> = (0..10).flat_map(attack).collect();
+            let letters = [3, one_time, 99, 2, 0, 1, 40, 1, 200, 1];
+            scripts.push([&letters[..], &attacks].concat());
+        }
+        // Crashes while the first letters are written.
+        scripts.push(vec![5, one_time, 99, 4, 1, 0, 2, 16, 3, 1, 4, 32, 5, 1]);
+    }
+    mixtures(&mut scripts, 5, 6);
+    scripts
+}
+
+/// Damaged states: each genuine one as it is, then with a few changes.
+pub(super) fn state_import() -> Vec<Vec<u8>> {
+    let states = u8::try_from(fuzz::state_import::states()).expect("few");
+    // The numbers from 128 on name genuine states.
+    let number = |state: u8| (128..=255).find(|n| n % states == state).expect("fewer than 128");
+    let mut scripts: Vec<Vec<u8>> = (0..states).map(|state| vec![number(state)]).collect();
+    for case in 0..48 {
+        let mut rng = Seed::fixed(6).case(case);
+        let state = number(u8::try_from(case).unwrap_or(0) % states);
+        let changes = rng.random_range(1..4);
+        let bytes = (0..changes).flat_map(|_| rng.random::<[u8; 4]>());
+        scripts.push([state].into_iter().chain(bytes).collect());
+    }
     scripts
 }
 

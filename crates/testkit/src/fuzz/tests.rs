@@ -30,6 +30,9 @@ replayed! {
     the_corpus_of_wire_frame_is_replayed = "wire_frame";
     the_corpus_of_content_is_replayed = "content";
     the_corpus_of_link_is_replayed = "link";
+    the_corpus_of_state_import_is_replayed = "state_import";
+    the_corpus_of_handshake_is_replayed = "handshake";
+    the_corpus_of_chain_ops_is_replayed = "chain_ops";
     the_corpus_of_header_is_replayed = "header";
     the_corpus_of_kem_epoch_is_replayed = "kem_epoch";
     the_corpus_of_session_ops_is_replayed = "session_ops";
