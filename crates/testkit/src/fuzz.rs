@@ -53,11 +53,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "content", body: content, tries: 4_000 },
     Target { name: "link", body: link, tries: 4_000 },
     Target { name: "state_import", body: state_import, tries: 400 },
-    Target { name: "handshake", body: handshake, tries: 100 },
-    Target { name: "chain_ops", body: chain_ops, tries: 100 },
-    Target { name: "header", body: header, tries: 100 },
-    Target { name: "kem_epoch", body: kem_epoch, tries: 100 },
-    Target { name: "session_ops", body: session_ops, tries: 100 },
+    Target { name: "handshake", body: handshake, tries: 30 },
+    Target { name: "chain_ops", body: chain_ops, tries: 30 },
+    Target { name: "header", body: header, tries: 30 },
+    Target { name: "kem_epoch", body: kem_epoch, tries: 30 },
+    Target { name: "session_ops", body: session_ops, tries: 30 },
 ];
 
 #[cfg(test)]

@@ -275,7 +275,7 @@ impl Peer {
         assert_eq!(envelope[0], 1, "B never sends an init block");
         let (sealed, body) = envelope[1..].split_at(72);
         let (body, tag) = body.split_at(body.len() - 16);
-        let (nonce, tag) = (tag[..12].try_into().expect("12"), tag.try_into().expect("16"));
+        let nonce = tag[..12].try_into().expect("12");
         let try_key = |key: &Key| open(key, &nonce, &[], &sealed[..56], &sealed[56..]);
         let known = self.heard.iter().rposition(|line| try_key(&line.header_key).is_some());
         let header = match known {

@@ -121,7 +121,8 @@ impl World {
             208..=215 => limit + 1 + usize::from(length - 208),
             _ => usize::from(length) * 16,
         };
-        let content: Vec<u8> = (0..length).map(|at| (at ^ self.letters.len()) as u8).collect();
+        let mut content = vec![0; length];
+        self.rng.fill_bytes(&mut content);
         let sealed = self.sides[from].seal(&content, self.now, &mut self.rng, crash);
         if length > limit {
             assert_eq!(sealed.err(), Some(SealError::TooLong { limit }));

@@ -171,7 +171,7 @@ fn genuine() -> &'static Genuine {
             drop(opened);
             sides = [alice.stored().to_vec(), bob.stored().to_vec()];
             // Each stage of an epoch, on both sides.
-            if turn < 4 || turn > 19 {
+            if !(4..20).contains(&turn) {
                 states.extend(sides.iter().map(|state| (0, state.clone())));
             }
         }
