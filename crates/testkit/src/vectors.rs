@@ -27,7 +27,11 @@ mod link;
 mod manifest;
 mod prekey;
 mod root;
+mod sealing;
+mod session;
 mod signature;
+mod transcript;
+mod transcripts;
 
 /// One case: what is given, what must come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +72,7 @@ pub const AREAS: &[Area] = &[
     Area { name: "root", cases: root::cases, evaluate: root::evaluate },
     Area { name: "body", cases: body::cases, evaluate: body::evaluate },
     Area { name: "kem", cases: kem::cases, evaluate: kem::evaluate },
+    Area { name: "session", cases: session::cases, evaluate: session::evaluate },
     Area { name: "content", cases: content::cases, evaluate: content::evaluate },
 ];
 
@@ -246,6 +251,11 @@ impl Outputs {
 
     pub(crate) fn with_bytes(self, key: &str, value: &[u8]) -> Self {
         self.with(key, hex(value))
+    }
+
+    /// What came so far.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 }
 

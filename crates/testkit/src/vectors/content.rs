@@ -54,12 +54,15 @@ fn number(field: u32, value: u64) -> Vec<u8> {
 
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while value > 127 {
-        bytes.push(0x80 | (value & 0x7f) as u8);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(value as u8);
-    bytes
 }
 
 /// A salt, a time, and these fields.
@@ -173,7 +176,7 @@ fn payload_cases(text: &[u8]) -> Vec<Vector> {
     let resend = |length| field(6, &[field(1, &vec![4; length]), number(2, 5)].concat());
     let malformed = "malformed";
     vec![
-        case("probe", "A payload without a content.", "ok", &[mark.clone()]),
+        case("probe", "A payload without a content.", "ok", std::slice::from_ref(&mark)),
         case("with-content", "With a content.", "ok", &[mark.clone(), field(5, text)]),
         case(
             "with-all",

@@ -1,0 +1,66 @@
+//! The one place where vectors meet the calls of a session.
+
+use std::convert::Infallible;
+
+use chopmark_core::{
+    handshake::{Own, RespondError},
+    prekey::{OneTimePrekeySecret, SignedPrekeySecret},
+    session::{Acknowledged, Event, OpenError, Opened, Position, SealError, Session},
+    time::Timestamp,
+};
+use rand_core::TryCryptoRng;
+
+/// What is known of a message beside its envelope.
+pub(super) struct Message {
+    pub(super) content: Vec<u8>,
+    pub(super) position: Position,
+    pub(super) acknowledged: Option<Acknowledged>,
+    pub(super) events: Vec<Event>,
+}
+
+/// Seals and stores.
+pub(super) fn seal(
+    session: &mut Session,
+    content: &[u8],
+    now: Timestamp,
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<(Vec<u8>, Message), SealError> {
+    let sealed = session.seal(content, now, rng)?;
+    let (position, events) = (sealed.position(), sealed.events().to_vec());
+    let sent = sealed.commit(|_| Ok::<_, Infallible>(())).expect("nothing to fail");
+    *session = sent.state;
+    let message = Message { content: content.to_vec(), position, acknowledged: None, events };
+    Ok((sent.envelope.into_bytes(), message))
+}
+
+/// Opens and stores.
+pub(super) fn open(
+    session: &mut Session,
+    envelope: &[u8],
+    now: Timestamp,
+) -> Result<Message, OpenError> {
+    let (next, message) = taken(session.open(envelope, now)?);
+    *session = next;
+    Ok(message)
+}
+
+/// Answers a first message and stores.
+pub(super) fn answer(
+    own: &Own<'_>,
+    signed: &SignedPrekeySecret,
+    one_time: Option<&OneTimePrekeySecret>,
+    envelope: &[u8],
+    now: Timestamp,
+) -> Result<(Session, Message), RespondError> {
+    Session::respond(own, signed, one_time, envelope, now).map(taken)
+}
+
+fn taken(opened: Opened) -> (Session, Message) {
+    let Opened { session, content, acknowledged, position, events, .. } = opened;
+    (session, Message { content: content.to_vec(), position, acknowledged, events })
+}
+
+/// The same state once more, as a copied device has it.
+pub(super) fn copy(session: &Session) -> Session {
+    Session::import(&session.export()).expect("its own state")
+}
