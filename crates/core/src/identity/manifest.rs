@@ -3,6 +3,8 @@
 //! A manifest is verified as it is read: a [`SignedManifest`] whose signatures do not hold does not exist. Signatures
 //! and the hash cover the bytes received.
 
+use core::fmt;
+
 use thiserror::Error;
 
 use super::{AccountId, DeviceEntry, DeviceId, NextRoot, RootKeys, RootPublicKeys};
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// What a manifest says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Manifest {
     signer: Signer,
     root: RootPublicKeys,
@@ -25,6 +27,15 @@ pub struct Manifest {
     number: ManifestNumber,
     previous: [u8; 32],
     devices: Vec<DeviceEntry>,
+}
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { signer, root: _, next: _, number, previous: _, devices } = self;
+        let mut shown = f.debug_struct("Manifest");
+        shown.field("signer", signer).field("number", number).field("devices", devices);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// Which root signs a manifest. What the next root signs outranks whatever the root signs (SPEC §2.4).
@@ -183,12 +194,19 @@ const SIGNATURES: usize = Signature::LENGTH + RootSignature::LENGTH;
 const ROOT: usize = VerifyingKey::LENGTH + RootVerifyingKey::LENGTH;
 
 /// A manifest whose two signatures hold, with the bytes that they cover.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SignedManifest {
     bytes: Vec<u8>,
     manifest: Manifest,
     account: AccountId,
     hash: [u8; 32],
+}
+
+impl fmt::Debug for SignedManifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes: _, manifest, account: _, hash: _ } = self;
+        f.debug_tuple("SignedManifest").field(manifest).finish()
+    }
 }
 
 impl SignedManifest {

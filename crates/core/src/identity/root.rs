@@ -74,8 +74,14 @@ impl RootPublicKeys {
 }
 
 /// The commitment of an account to its next root keys: 32 bytes, public.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct NextRoot([u8; 32]);
+
+impl fmt::Debug for NextRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NextRoot(..)")
+    }
+}
 
 impl NextRoot {
     /// The commitment with these bytes.

@@ -1,6 +1,6 @@
 //! A device's word that a manifest was the current one lately (SPEC §2.5).
 
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use thiserror::Error;
 
@@ -13,13 +13,21 @@ use crate::{
 };
 
 /// A stamp whose signature holds, by a device of the manifest that it stamps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Stamp {
     account: AccountId,
     manifest: [u8; 32],
     device: DeviceId,
     not_after: Timestamp,
     signature: Signature,
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account: _, manifest: _, device, not_after, signature: _ } = self;
+        let mut shown = f.debug_struct("Stamp");
+        shown.field("device", device).field("not_after", not_after).finish_non_exhaustive()
+    }
 }
 
 impl Stamp {

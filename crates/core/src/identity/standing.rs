@@ -1,12 +1,14 @@
 //! What a manifest just verified means beside the one already known (SPEC §2.4).
 
+use core::fmt;
+
 use thiserror::Error;
 
 use super::{AccountId, DeviceEntry, DeviceId, ManifestNumber, SignedManifest, Signer};
 use crate::codec::{DecodeError, Reader};
 
 /// What is kept of the manifest that an account was last known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ManifestRef {
     /// The account.
     pub account: AccountId,
@@ -16,6 +18,14 @@ pub struct ManifestRef {
     pub number: ManifestNumber,
     /// Its hash.
     pub hash: [u8; 32],
+}
+
+impl fmt::Debug for ManifestRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account: _, root_revoked, number, hash: _ } = self;
+        let mut shown = f.debug_struct("ManifestRef");
+        shown.field("root_revoked", root_revoked).field("number", number).finish_non_exhaustive()
+    }
 }
 
 impl From<&SignedManifest> for ManifestRef {
