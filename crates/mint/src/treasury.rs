@@ -27,7 +27,7 @@ pub(crate) enum Order {
 }
 
 /// What the operator gets.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
     /// Coins for whoever reads them first.

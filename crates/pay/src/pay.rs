@@ -1,5 +1,7 @@
 //! The one door of this crate: what a user, a contact and an issuer can make happen.
 
+use core::fmt;
+
 use bytes::Bytes;
 use chopmark_core::{
     secret::Secret,
@@ -53,7 +55,7 @@ pub struct Issuer {
 }
 
 /// Who sent something: an account, and the key of the device that its current manifest names.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Peer {
     /// The account's id.
     pub account: [u8; 32],
@@ -61,8 +63,14 @@ pub struct Peer {
     pub device: VerifyingKey,
 }
 
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Peer(..)")
+    }
+}
+
 /// A bill to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Bill {
     /// The whole amount.
     pub amount: Amount,
@@ -74,6 +82,18 @@ pub struct Bill {
     pub expires_at: Timestamp,
     /// Who is asked, if it is one person; then nobody else's payment is taken.
     pub payer: Option<[u8; 32]>,
+}
+
+/// Neither who is asked nor what for.
+impl fmt::Debug for Bill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { amount, items, memo: _, expires_at, payer: _ } = self;
+        f.debug_struct("Bill")
+            .field("amount", amount)
+            .field("items", &items.len())
+            .field("expires_at", expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Money of one issuer and unit, in minor units.
@@ -94,7 +114,7 @@ pub struct Balance {
 }
 
 /// A payment that we make or get, as a user sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PaymentView {
     /// Its id.
     pub id: PaymentId,
@@ -114,6 +134,20 @@ pub struct PaymentView {
     pub at: Timestamp,
     /// The best receipt there is: the payee's for what we pay, ours for what we get.
     pub receipt: Option<Bytes>,
+}
+
+/// Neither with whom nor the receipt.
+impl fmt::Debug for PaymentView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, direction, amount, state, at, .. } = self;
+        f.debug_struct("PaymentView")
+            .field("id", id)
+            .field("direction", direction)
+            .field("amount", amount)
+            .field("state", state)
+            .field("at", at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which way money goes.

@@ -1,5 +1,7 @@
 //! What a sealed body holds: the sender's manifest number, and mostly a content (SPEC §7.1).
 
+use core::fmt;
+
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -11,7 +13,7 @@ use crate::{
 };
 
 /// The inside of a sealed body (SPEC §7.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     /// Which manifest of the sender is the newest, so that a withheld update shows.
     pub manifest: ManifestMark,
@@ -21,6 +23,17 @@ pub struct Payload {
     pub content: Option<Bytes>,
     /// Messages were lost: seal them again (SPEC §5.9).
     pub resend_after: Option<ResendAfter>,
+}
+
+/// Nothing of what is said.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { manifest: _, manifest_bytes, content, resend_after: _ } = self;
+        f.debug_struct("Payload")
+            .field("manifest", &manifest_bytes.is_some())
+            .field("content", &content.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
+    }
 }
 
 /// The number of a manifest, and enough of its hash to notice another with the same number (SPEC §2.4).

@@ -1,5 +1,7 @@
 //! A receipt: a statement in a fixed layout, and a device's signature over exactly those bytes.
 
+use core::fmt;
+
 use bytes::Bytes;
 use chopmark_core::{
     codec::{Reader, Writer},
@@ -16,15 +18,22 @@ use crate::{
 };
 
 /// A receipt as it was received. The statement is not yet believed: see [`PaymentReceipt::verify`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PaymentReceipt {
     statement: Bytes,
     signature: Signature,
     parsed: ReceiptStatement,
 }
 
+impl fmt::Debug for PaymentReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { statement: _, signature: _, parsed } = self;
+        f.debug_tuple("PaymentReceipt").field(parsed).finish()
+    }
+}
+
 /// What a receipt states: payment fields only, never a word of the conversation (SPEC §8.8).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ReceiptStatement {
     /// How far the payee has got.
     pub stage: Stage,
@@ -42,6 +51,18 @@ pub struct ReceiptStatement {
     pub issuer: IssuerUrl,
     /// When, by the payee's clock.
     pub at: Timestamp,
+}
+
+/// Not who paid whom.
+impl fmt::Debug for ReceiptStatement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stage, amount, at, .. } = self;
+        f.debug_struct("ReceiptStatement")
+            .field("stage", stage)
+            .field("amount", amount)
+            .field("at", at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far the payee has got.

@@ -1,5 +1,7 @@
 //! A request to be paid.
 
+use core::fmt;
+
 use bytes::Bytes;
 use chopmark_core::time::Timestamp;
 use prost::Message;
@@ -11,7 +13,7 @@ use crate::{
 };
 
 /// Please pay me: what, how much, to which key, until when (SPEC §8.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PaymentRequest {
     /// 16 random bytes of the payee's.
     pub nonce: [u8; 16],
@@ -33,8 +35,21 @@ pub struct PaymentRequest {
     pub expires_at: Timestamp,
 }
 
+/// Neither who is paid nor what for.
+impl fmt::Debug for PaymentRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { amount, items, created_at, expires_at, .. } = self;
+        f.debug_struct("PaymentRequest")
+            .field("amount", amount)
+            .field("items", &items.len())
+            .field("created_at", created_at)
+            .field("expires_at", expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One line of a bill.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LineItem {
     /// What it is: shown to the payer, so it holds no invisible characters and no bidirectional override.
     pub name: String,
@@ -42,6 +57,12 @@ pub struct LineItem {
     pub quantity: u32,
     /// Price of one, in minor units of the request's unit.
     pub unit_price_minor: u64,
+}
+
+impl fmt::Debug for LineItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LineItem(..)")
+    }
 }
 
 /// Where an issuer is: `http://` or `https://`, no trailing slash, no query, printable ASCII.
