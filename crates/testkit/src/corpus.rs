@@ -107,7 +107,9 @@ fn content(body: Body) -> Content {
 
 fn contents() -> Vec<Vec<u8>> {
     let id = MessageId::from_bytes([5; 32]);
-    let endpoint = Endpoint { relay: relay(), capability: [2; 32], priority: 0, version: 1 };
+    let renewal = Some([3; 16]);
+    let endpoint =
+        Endpoint { relay: relay(), capability: [2; 32], priority: 0, version: 1, renewal };
     let money = Bytes::from_static(&[10, 4, 1, 2, 3, 4]);
     let receipt = |kind| Body::Receipt(Receipt { kind, messages: vec![id, id] });
     let introduction = |count: usize| {

@@ -17,12 +17,14 @@ pub struct Endpoint {
     pub priority: u32,
     /// A higher version for the same relay replaces a lower one.
     pub version: u32,
+    /// The link secret under which the account's bundle is published there for this contact alone (SPEC §6.10).
+    pub renewal: Option<[u8; 16]>,
 }
 
 /// A capability is a secret and an address is nobody's business: says neither.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { relay: _, capability: _, priority, version } = self;
+        let Self { relay: _, capability: _, priority, version, renewal: _ } = self;
         f.debug_struct("Endpoint")
             .field("priority", priority)
             .field("version", version)
@@ -34,24 +36,26 @@ impl TryFrom<pb::Endpoint> for Endpoint {
     type Error = DecodeError;
 
     fn try_from(endpoint: pb::Endpoint) -> Result<Self, DecodeError> {
-        let pb::Endpoint { relay, capability, priority, version } = endpoint;
+        let pb::Endpoint { relay, capability, priority, version, renewal } = endpoint;
         Ok(Self {
             relay: relay.parse().map_err(|_| DecodeError::Invalid("relay address"))?,
             capability: array(&capability, "capability")?,
             priority,
             version,
+            renewal: renewal.map(|secret| array(&secret, "renewal secret")).transpose()?,
         })
     }
 }
 
 impl From<&Endpoint> for pb::Endpoint {
     fn from(endpoint: &Endpoint) -> Self {
-        let Endpoint { relay, capability, priority, version } = endpoint;
+        let Endpoint { relay, capability, priority, version, renewal } = endpoint;
         Self {
             relay: relay.to_string(),
             capability: Bytes::copy_from_slice(capability),
             priority: *priority,
             version: *version,
+            renewal: renewal.map(|secret| Bytes::copy_from_slice(&secret)),
         }
     }
 }

@@ -22,7 +22,8 @@ fn id(byte: u8) -> MessageId {
 
 fn bodies() -> Vec<Body> {
     let relay = RelayAddress::new("relay.example", 4433, [1; 16]).unwrap();
-    let endpoint = Endpoint { relay, capability: [2; 32], priority: 0, version: 1 };
+    let renewal = Some([4; 16]);
+    let endpoint = Endpoint { relay, capability: [2; 32], priority: 0, version: 1, renewal };
     let mut lock_key = [7; 33];
     lock_key[0] = 2;
     let messages = vec![id(1), id(2)];

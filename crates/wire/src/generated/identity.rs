@@ -16,4 +16,7 @@ pub struct Endpoint {
     /// A higher version of the same relay replaces a lower one.
     #[prost(uint32, tag = "4")]
     pub version: u32,
+    /// The secret under which a bundle of the account is published there for this contact alone: 16 bytes.
+    #[prost(bytes = "bytes", optional, tag = "5")]
+    pub renewal: ::core::option::Option<::prost::bytes::Bytes>,
 }

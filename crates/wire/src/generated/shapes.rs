@@ -9,6 +9,7 @@ pub(crate) static IDENTITY_ENDPOINT: Shape = Shape {
         Field { number: 2, kind: Kind::Bytes, max: None, one_of: None },
         Field { number: 3, kind: Kind::U32, max: None, one_of: None },
         Field { number: 4, kind: Kind::U32, max: None, one_of: None },
+        Field { number: 5, kind: Kind::Bytes, max: None, one_of: None },
     ],
 };
 
