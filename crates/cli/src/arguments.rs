@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Demo(crate::demo::Demo),
     /// Make a home: an account, a mailbox, a wallet. Prints the 24 words that are its root.
     Init(crate::command::init::Init),
+    /// Make a home for an account that exists, from its 24 words. They bring back its id, and neither contacts nor coins.
+    Restore(crate::command::restore::Restore),
     /// Make a link by which someone can reach you; or `link revoke` one.
     Link(crate::command::link::Link),
     /// List the links that still work.

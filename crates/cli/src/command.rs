@@ -16,6 +16,7 @@ pub(crate) mod redeem;
 pub(crate) mod reject;
 pub(crate) mod request;
 pub(crate) mod requests;
+pub(crate) mod restore;
 pub(crate) mod safety;
 pub(crate) mod send;
 
@@ -33,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments, show: &Show) -> Done {
     let command = match command {
         Command::Demo(demo) => return demo.run(show).await,
         Command::Init(init) => return init.run(&global, show).await,
+        Command::Restore(restore) => return restore.run(&global, show).await,
         Command::Receipt(receipt) if receipt.needs_no_home() => return receipt.run_alone(show),
         command => command,
     };
@@ -55,7 +57,7 @@ pub(crate) async fn run(arguments: Arguments, show: &Show) -> Done {
         Command::Balance => balance::run(&client, show).await,
         Command::Redeem(redeem) => redeem.run(&client, show).await,
         Command::Receipt(receipt) => receipt.run(&client, show).await,
-        Command::Demo(_) | Command::Init(_) => Ok(()),
+        Command::Demo(_) | Command::Init(_) | Command::Restore(_) => Ok(()),
     };
     // What is on the way is finished or kept, however the command ended.
     client.close().await;

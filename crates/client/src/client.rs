@@ -14,11 +14,13 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use crate::drive::{Drivers, Health, Shared};
-use crate::engine::account::{DEVICE, Setup};
+use crate::engine::account::Setup;
 use crate::engine::contact::{Contact, Stage};
 use crate::engine::money::Asked;
 use crate::error::Error;
-use crate::event::{ContactId, Event, Message, MessageId, PaymentId, Progress, RequestId, What};
+use crate::event::{
+    ContactId, Event, Hold, Message, MessageId, PaymentId, Progress, RequestId, What,
+};
 use crate::store::{Kind, Log, Store, Unlock};
 
 /// One person on one device. Cheap to use from many tasks; several processes may open one home at once.
@@ -54,6 +56,8 @@ pub struct ContactInfo {
     pub stage: Stage,
     /// Their safety number was compared.
     pub verified: bool,
+    /// Why nothing goes out to them, if nothing does.
+    pub hold: Option<Hold>,
     /// Both sides are authenticated post-quantum in the session that sends. Until then they are who they claim to be as
     /// far as classical cryptography goes.
     pub confirmed: bool,
@@ -99,6 +103,28 @@ impl Client {
         Self::start(shared, move |turn| turn.create_account(&seed, &setup))
             .await
             .map(|client| (client, words))
+    }
+
+    /// Makes a new home for an account that exists, from its 24 words. The directory must hold no home yet.
+    ///
+    /// The words bring back the account id and, with it, the safety numbers: whoever compared one is asked to agree, and every
+    /// contact who meets this home again drops the devices that were there before. They bring back nothing else: no
+    /// contacts, no links, no messages and, in this version, no coins. A device that still has the former home must not
+    /// use it any more.
+    ///
+    /// # Errors
+    /// As [`Client::create`], and [`Error::Words`] if these are not the words of a seed.
+    pub async fn restore(
+        home: &Path,
+        unlock: Unlock,
+        setup: Setup,
+        words: &str,
+    ) -> Result<Self, Error> {
+        setup.check()?;
+        let home = home.to_owned();
+        let seed = Seed::from_words(words).map_err(|_| Error::Words)?;
+        let store = blocking(move || Ok(Store::create(&home, &unlock)?)).await?;
+        Self::start(store, move |turn| turn.restore_account(&seed, &setup)).await
     }
 
     /// Opens a home. Every unfinished send and payment goes on.
@@ -215,6 +241,7 @@ impl Client {
                     contacts.push(ContactInfo {
                         id: ContactId(id),
                         confirmed: turn.confirmed(&id)?,
+                        hold: contact.hold(),
                         name: contact.name,
                         stage: contact.stage,
                         verified: contact.verified,
@@ -269,9 +296,23 @@ impl Client {
                 let mut record =
                     Contact::load(turn.tx, contact.as_bytes())?.ok_or(Error::NoSuchContact)?;
                 record.verified = verified;
-                Ok(record.save(turn.tx, contact.as_bytes())?)
+                record.save(turn.tx, contact.as_bytes())?;
+                // Compared anew, they are who they were.
+                match verified && record.hold() == Some(Hold::Recovered) {
+                    true => turn.agree_to_recovery(contact.as_bytes()),
+                    false => Ok(()),
+                }
             })
             .await
+    }
+
+    /// Agrees to go on with a contact whose account was restored after their safety number was compared
+    /// ([`Hold::Recovered`]). What waited goes out. It does not say that the number was compared anew.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchContact`], [`Error::Held`] if the account tells two stories.
+    pub async fn agree_to_recovery(&self, contact: ContactId) -> Result<(), Error> {
+        self.shared.turn(move |turn| turn.agree_to_recovery(contact.as_bytes())).await
     }
 
     /// What happened since the application last said [`Client::done`], and what happens from now on.
@@ -477,7 +518,7 @@ impl Client {
                     let bytes = contact.manifest.ok_or(Error::NoSuchContact)?;
                     SignedManifest::verify(&bytes).map_err(|_| Error::Internal("a manifest"))?
                 };
-                let device = manifest.device(DEVICE).ok_or(Error::Internal("a device"))?;
+                let device = manifest.devices().first().ok_or(Error::Internal("a device"))?;
                 Ok(*device.signing().as_bytes())
             })
             .await

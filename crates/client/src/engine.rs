@@ -4,10 +4,13 @@
 //! meet, [`money`] how they pay.
 
 pub(crate) mod account;
+mod agenda;
 mod blob;
 pub(crate) mod contact;
 pub(crate) mod duty;
+pub(crate) mod fetch;
 pub(crate) mod inbox;
+mod introduction;
 pub(crate) mod knock;
 pub(crate) mod link;
 pub(crate) mod message;
@@ -15,8 +18,12 @@ pub(crate) mod money;
 pub(crate) mod outbox;
 mod prekey;
 pub(crate) mod record;
+mod renewal;
+mod seen;
 mod session;
+mod standing;
 pub(crate) mod turn;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use chopmark_core::random::RandomnessError;
 use chopmark_wire::link::LinkError;
 
+use crate::event::Hold;
 use crate::store::StoreError;
 
 /// The call changed nothing, unless the variant says otherwise.
@@ -30,9 +31,15 @@ pub enum Error {
     /// The contact is not at a stage where this can be done.
     #[error("{0}")]
     Stage(&'static str),
+    /// Nothing goes out to this contact for now.
+    #[error("{}", held(*.0))]
+    Held(Hold),
     /// The text is empty or too long.
     #[error("a message has 1 to {0} bytes of text")]
     Text(usize),
+    /// These are not the 24 words of a seed.
+    #[error("these are not the 24 words: check the spelling and the order")]
+    Words,
     /// The relay's address is not one.
     #[error("this is not a relay's address: it looks like chop-relay:host:port#hash")]
     RelayAddress,
@@ -68,6 +75,17 @@ pub enum Error {
     /// Something here is not as it must be. Please report it; nothing was changed.
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+const fn held(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Recovered => {
+            "this contact's account was restored since you compared the safety number: ask them whether it was they, and agree"
+        }
+        Hold::TwoStories => {
+            "this contact's account shows two different lists of devices: nothing is sent until it is recovered"
+        }
+    }
 }
 
 impl Error {

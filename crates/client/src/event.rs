@@ -158,6 +158,39 @@ pub enum What {
         /// Why, in a word.
         why: String,
     },
+    /// The session with a contact cannot be gone on with, and another one is begun by itself. What was not acknowledged
+    /// goes out again there.
+    SessionRenewed {
+        /// With whom.
+        contact: ContactId,
+        /// What happened.
+        why: Renewal,
+    },
+    /// A contact has other devices than before. What is sent from now on reaches these and not the former ones.
+    DevicesChanged {
+        /// Whose.
+        contact: ContactId,
+        /// The account was restored from its words, or its root was revoked: who compared the safety number has to agree
+        /// before anything is sent ([`Client::agree_to_recovery`](crate::Client::agree_to_recovery)).
+        recovered: bool,
+        /// Lists of devices between the one known and this one never arrived.
+        gap: bool,
+    },
+    /// Nothing goes out to a contact any more: their account vouches for two lists of devices under one number, so that
+    /// someone else has its root keys. Only the account's recovery ends that.
+    ContactFrozen {
+        /// Whose account.
+        contact: ContactId,
+    },
+    /// A relay handed one one-time prekey of ours to two people, or a first message was altered: the second could not be
+    /// read. Who wrote it tries again by themselves.
+    PrekeyReused,
+    /// A first message came without a one-time prekey although there should be some: a relay withholds them, or many
+    /// people asked. What it says is safe from thieves only once the signed prekey is deleted, a month later.
+    PrekeyMissing {
+        /// Who wrote it.
+        contact: ContactId,
+    },
     /// Something is wrong that the user should know.
     Warning {
         /// With whom, if with someone.
@@ -180,9 +213,45 @@ impl fmt::Debug for What {
             Self::PaymentChanged { .. } => "PaymentChanged",
             Self::Redeemed { .. } => "Redeemed",
             Self::RedeemRefused { .. } => "RedeemRefused",
+            Self::SessionRenewed { .. } => "SessionRenewed",
+            Self::DevicesChanged { .. } => "DevicesChanged",
+            Self::ContactFrozen { .. } => "ContactFrozen",
+            Self::PrekeyReused => "PrekeyReused",
+            Self::PrekeyMissing { .. } => "PrekeyMissing",
             Self::Warning { .. } => "Warning",
         })
     }
+}
+
+/// Why a session is begun anew without the user (SPEC §5.9), the least telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Renewal {
+    /// The contact did not answer for two weeks: the keys that it was begun with may be gone.
+    Unanswered,
+    /// A message came that no session opens: one side has lost a state.
+    Unreadable,
+    /// So many messages were lost on their way that their keys were given up.
+    MessagesLost,
+    /// The contact's device sent a key that no honest device sends.
+    KeyRefused,
+    /// This home is an older copy of itself: what was sent since is unknown here.
+    OwnRollback,
+    /// The contact's device fell back to an older state of itself.
+    PeerRolledBack,
+    /// The contact's state is in use twice: someone may have copied their device.
+    PeerForked,
+}
+
+/// Why nothing goes out to a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Hold {
+    /// Their account was restored or its root revoked after their safety number was compared: see
+    /// [`Client::agree_to_recovery`](crate::Client::agree_to_recovery).
+    Recovered,
+    /// Their account vouches for two lists of devices under one number. Only its recovery ends that.
+    TwoStories,
 }
 
 /// Which way a message went.

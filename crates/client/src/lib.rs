@@ -40,6 +40,7 @@ pub use engine::account::Setup;
 pub use engine::contact::Stage;
 pub use error::Error;
 pub use event::{
-    ContactId, Direction, Event, Message, MessageId, NotAnId, PaymentId, Progress, RequestId, What,
+    ContactId, Direction, Event, Hold, Message, MessageId, NotAnId, PaymentId, Progress, Renewal,
+    RequestId, What,
 };
 pub use store::{StoreError, Unlock};

@@ -107,6 +107,11 @@ impl Sessions {
         result
     }
 
+    /// Ends every session that `keep` does not want: with a device that its account removed, say.
+    pub fn retain(&mut self, keep: impl Fn(&Session) -> bool) {
+        self.entries.retain(|entry| keep(&entry.session));
+    }
+
     /// The session on which content goes out, if there is one.
     pub fn sending(&self) -> Option<&Session> {
         slots::sending(&self.entries).map(|entry| &*entry.session)
@@ -155,18 +160,20 @@ impl Sessions {
         self.entries.iter().rev().find(due).map(|entry| entry.session.id())
     }
 
-    /// Seals an empty message on the session with this name.
+    /// Seals a message without a content for a person on the session with this name: empty, or what the first messages of
+    /// a session that we began have to bring.
     ///
     /// # Errors
     /// [`SealError::NoSession`] if there is none of this name, else as [`Session::seal`].
     pub fn seal_probe(
         &self,
         id: SessionId,
+        probe: &[u8],
         now: Timestamp,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<Sealed<Self>, SealError> {
         let session = self.find(id).ok_or(SealError::NoSession)?;
-        Ok(self.after(session.seal(&[], now, rng)?))
+        Ok(self.after(session.seal(probe, now, rng)?))
     }
 
     /// Opens an envelope with the session that it is for, found by its init block or by trial.

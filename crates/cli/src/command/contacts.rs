@@ -1,6 +1,6 @@
 //! `chop contacts`.
 
-use chopmark::{Client, Stage};
+use chopmark::{Client, Hold, Stage};
 use serde_json::json;
 
 use crate::outcome::Done;
@@ -16,13 +16,26 @@ pub(crate) async fn run(client: &Client, show: Show) -> Done {
             "stage": stage(contact.stage),
             "verified": contact.verified,
             "confirmed": contact.confirmed,
+            "held": contact.hold.map(hold),
         });
-        let verified = if contact.verified { "verified" } else { "not verified" };
+        let verified = match (contact.hold, contact.verified) {
+            (Some(held), _) => hold(held),
+            (None, true) => "verified",
+            (None, false) => "not verified",
+        };
         let name = if contact.name.is_empty() { "-".to_owned() } else { plain(&contact.name) };
         (object, [name, short(&contact.id), stage(contact.stage).to_owned(), verified.to_owned()])
     });
     let nothing = "No contacts. `chop add LINK NAME` adds one, `chop link` lets one reach you.";
     show.list(rows.collect(), ["NAME", "ID", "STAGE", "SAFETY NUMBER"], nothing)
+}
+
+const fn hold(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Recovered => "account restored: chop safety NAME --agree",
+        Hold::TwoStories => "account tells two stories",
+        _ => "held",
+    }
 }
 
 pub(crate) const fn stage(stage: Stage) -> &'static str {

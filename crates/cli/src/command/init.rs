@@ -1,5 +1,7 @@
 //! `chop init`: a new home.
 
+use std::path::PathBuf;
+
 use chopmark::{Client, Setup, Unit};
 use serde_json::json;
 
@@ -10,6 +12,13 @@ use crate::show::Show;
 /// Make a home.
 #[derive(clap::Args)]
 pub(crate) struct Init {
+    #[command(flatten)]
+    home: NewHome,
+}
+
+/// What every new home is told.
+#[derive(clap::Args)]
+pub(super) struct NewHome {
     /// The relay that keeps your mailbox: chop-relay:host:port#hash
     #[arg(long, value_name = "ADDR")]
     relay: String,
@@ -24,19 +33,31 @@ pub(crate) struct Init {
     merchant: bool,
 }
 
+impl NewHome {
+    pub(super) fn setup(&self) -> Setup {
+        let setup = Setup::new(&self.relay).merchant(self.merchant);
+        let unit = &self.unit;
+        let add = |setup: Setup, url: &String| setup.issuer(url, unit.code(), unit.exponent());
+        self.issuer.iter().fold(setup, add)
+    }
+}
+
+/// The directory of a home that is to be made: it holds none yet.
+pub(super) fn vacant(global: &Global) -> Done<PathBuf> {
+    let home = global.directory()?;
+    if Client::exists(&home) {
+        return Err(Failure::failed(format!(
+            "there is a home in {} already: use it, or choose another with --home",
+            home.display()
+        )));
+    }
+    Ok(home)
+}
+
 impl Init {
     pub(crate) async fn run(self, global: &Global, show: Show) -> Done {
-        let home = global.directory()?;
-        let mut setup = Setup::new(self.relay).merchant(self.merchant);
-        for issuer in &self.issuer {
-            setup = setup.issuer(issuer, self.unit.code(), self.unit.exponent());
-        }
-        if Client::exists(&home) {
-            return Err(Failure::failed(format!(
-                "there is a home in {} already: use it, or choose another with --home",
-                home.display()
-            )));
-        }
+        let home = vacant(global)?;
+        let setup = self.home.setup();
         let (client, words) = Client::create(&home, global.unlock(true)?, setup).await?;
         let id = client.id().await?;
         let done = show.one(
@@ -75,6 +96,7 @@ fn unit(text: &str) -> Result<Unit, String> {
 }
 
 const ADVICE: &str = "\
-These 24 words are your account and your money. They are shown this once.
-This version cannot restore from them yet; a later one will.
+These 24 words are your account. They are shown this once.
+`chop restore` makes it again from them on another device: the same id, and nothing else. Contacts and messages are not
+in them, and coins cannot be brought back with this version.
 Write them on paper and keep it where you keep cash; whoever reads them is you.";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chopmark::{Client, ContactId, Event, What};
+use chopmark::{Client, ContactId, Event, Renewal, What};
 use serde_json::{Value, json};
 
 use crate::find::Names;
@@ -175,6 +175,49 @@ async fn told(
             json!({"token": hex(token), "why": why}),
             format!("a token was refused: {}", plain(why)),
         ),
+        What::SessionRenewed { contact, why } => (
+            "session_renewed",
+            Some(*contact),
+            json!({"why": renewal(*why)}),
+            format!("beginning anew with {}: {}", call(contact), renewal(*why)),
+        ),
+        What::DevicesChanged { contact, recovered, gap } => (
+            "devices_changed",
+            Some(*contact),
+            json!({"recovered": recovered, "gap": gap}),
+            match recovered {
+                true => format!(
+                    "{0} restored their account on another device; if you compared the safety number, ask them, then: chop safety {0} --agree",
+                    call(contact)
+                ),
+                false => format!("{} has other devices now", call(contact)),
+            },
+        ),
+        What::ContactFrozen { contact } => (
+            "contact_frozen",
+            Some(*contact),
+            json!({}),
+            format!(
+                "{}: the account shows two different lists of devices; nothing is sent until it is restored",
+                call(contact)
+            ),
+        ),
+        What::PrekeyReused => (
+            "prekey_reused",
+            None,
+            json!({}),
+            "a relay handed one of your one-time keys to two people, or someone pretends so"
+                .to_owned(),
+        ),
+        What::PrekeyMissing { contact } => (
+            "prekey_missing",
+            Some(*contact),
+            json!({}),
+            format!(
+                "{} got no one-time key of yours: a relay withholds them, or many people asked",
+                call(contact)
+            ),
+        ),
         What::Warning { contact, text } => {
             let about = contact.as_ref().map(|it| format!("{}: ", call(it))).unwrap_or_default();
             let line = format!("warning: {about}{}", plain(text));
@@ -182,6 +225,21 @@ async fn told(
         }
         _ => ("other", None, json!({}), "something that needs a newer version of chop".to_owned()),
     })
+}
+
+const fn renewal(why: Renewal) -> &'static str {
+    match why {
+        Renewal::Unanswered => "no answer for two weeks",
+        Renewal::Unreadable => "a message came that nothing opens",
+        Renewal::MessagesLost => "messages were lost on their way; they come again if they can",
+        Renewal::KeyRefused => "their device sent a wrong key",
+        Renewal::OwnRollback => {
+            "this home is an older copy of itself; what was sent since is unknown here"
+        }
+        Renewal::PeerRolledBack => "their device fell back to an older copy of itself",
+        Renewal::PeerForked => "their device is in use twice; someone may have copied it",
+        _ => "the session cannot be gone on with",
+    }
 }
 
 /// Amount and state of a payment as it is now.

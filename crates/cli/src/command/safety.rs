@@ -17,6 +17,9 @@ pub(crate) struct Safety {
     /// Note that it no longer counts as compared.
     #[arg(long)]
     not_verified: bool,
+    /// Their account was restored since you compared it: you asked them, and go on. It counts as compared no more.
+    #[arg(long, conflicts_with_all = ["verified", "not_verified"])]
+    agree: bool,
 }
 
 impl Safety {
@@ -24,6 +27,9 @@ impl Safety {
         let contact = crate::find::contact(client, &self.with).await?;
         if self.verified || self.not_verified {
             client.set_verified(contact.id, self.verified).await?;
+        }
+        if self.agree {
+            client.agree_to_recovery(contact.id).await?;
         }
         let verified = self.verified || contact.verified && !self.not_verified;
         let number = client.safety_number(contact.id).await?;

@@ -99,8 +99,7 @@ async fn serve(
     // it would lie there, and fill the mailbox, until its time is over.
     let mut subscribed = talk.machine.subscribe(now, 0);
     let mut started_over = false;
-    let mut refresh = tokio::time::interval(REFRESH);
-    refresh.tick().await;
+    let mut upkeep = tokio::time::interval(UPKEEP);
     let mut retry = tokio::time::interval(RETRY);
     retry.tick().await;
     loop {
@@ -140,7 +139,7 @@ async fn serve(
                 _ => {}
             },
             () = shared.owner_wake.notified() => {}
-            _ = refresh.tick() => shared.turn(|turn| turn.refresh_links()).await?,
+            _ = upkeep.tick() => shared.turn(|turn| turn.upkeep()).await?,
             _ = retry.tick() => asked.refused.clear(),
             _ = stopped.changed() => {
                 talk.close().await;
@@ -225,8 +224,8 @@ impl Asked {
     }
 }
 
-/// How often the links' prekeys are looked after while connected.
-const REFRESH: Duration = Duration::from_secs(3600);
+/// How often prekeys, acknowledgements and old records are looked after while connected.
+const UPKEEP: Duration = Duration::from_secs(600);
 /// How long after a refusal the same is asked again.
 const RETRY: Duration = Duration::from_secs(60);
 /// A connection that stood so long was a good one.

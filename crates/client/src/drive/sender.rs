@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use crate::connection::talk::{Lost, Talk};
-use crate::engine::knock::Wanted;
+use crate::engine::fetch::Wanted;
 use crate::engine::outbox::Due;
 use crate::engine::turn::Turn;
 use crate::error::Error;
@@ -35,8 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let held = Held::default();
     loop {
         // Most wakes are for nothing that is ours to send: looking keeps nobody from writing.
-        let idle =
-            |turn: &mut Turn<'_, '_>| Ok(turn.due(1)?.is_empty() && turn.wanted()?.is_empty());
+        let idle = |turn: &mut Turn<'_, '_>| Ok(!turn.anything_due()?);
         if matches!(shared.view(idle).await, Ok(true)) {
             let _ = tokio::time::timeout(LOOK, shared.sender_wake.notified()).await;
             continue;

@@ -1,7 +1,8 @@
 //! The account of a home: who we are, where our mailbox is, which issuers we use.
 
 use chopmark_core::identity::{
-    AccountId, DeviceId, DeviceKeys, Purpose, RootKeys, Seed, SignedManifest,
+    AccountId, DeviceId, DeviceKeys, Manifest, ManifestNumber, Purpose, RootKeys, Seed,
+    SignedManifest,
 };
 use chopmark_core::signature::SigningKey;
 use chopmark_wire::payload::ManifestMark;
@@ -65,6 +66,8 @@ pub(crate) struct Account {
     /// Recovery epoch, version and short hash of the manifest.
     mark: (u32, u32, Blob),
     device: Blob,
+    #[serde(default = "first_device")]
+    device_id: u32,
     owner: Blob,
     pub(crate) relay: String,
     /// URL, unit and exponent.
@@ -76,8 +79,8 @@ pub(crate) struct Account {
     pub(crate) refund: Blob,
 }
 
-/// The only device of an account, in this version.
-pub(crate) const DEVICE: DeviceId = DeviceId(1);
+/// The first device of an account. One that is restored has another number: none is ever used again (SPEC §2.3).
+const FIRST_DEVICE: DeviceId = DeviceId(1);
 
 impl Account {
     /// Our manifest, verified anew.
@@ -111,6 +114,11 @@ impl Account {
         DeviceKeys::import(&self.device).map_err(|_| Error::Internal("own device keys"))
     }
 
+    /// Our device's number.
+    pub(crate) fn device_id(&self) -> DeviceId {
+        DeviceId(self.device_id)
+    }
+
     /// The key that owns the mailbox: random, and nothing to do with the account.
     pub(crate) fn owner_key(&self) -> Result<SigningKey, Error> {
         let secret = chopmark_core::secret::Secret::from_slice(&self.owner)
@@ -122,14 +130,33 @@ impl Account {
 impl Turn<'_, '_> {
     /// Makes the account of a new home from its seed.
     pub(crate) fn create_account(&mut self, seed: &Seed, setup: &Setup) -> Result<(), Error> {
+        self.make_account(seed, setup, FIRST_DEVICE, 0)
+    }
+
+    /// Makes the home of an account that exists already, from its words alone: the same id, another device, and a list of
+    /// devices that takes the place of every earlier one (SPEC §2.4 [restore-outbids]).
+    pub(crate) fn restore_account(&mut self, seed: &Seed, setup: &Setup) -> Result<(), Error> {
+        let epoch = ManifestNumber::recovery_epoch_at(self.now);
+        // As the epoch rises with every restore, neither the device's number nor the wallet epoch was ever used.
+        self.make_account(seed, setup, DeviceId(epoch), epoch)
+    }
+
+    fn make_account(
+        &mut self,
+        seed: &Seed,
+        setup: &Setup,
+        device_id: DeviceId,
+        epoch: u32,
+    ) -> Result<(), Error> {
         setup.check()?;
         let device = DeviceKeys::generate(self.rng)?;
         let root = RootKeys::from_seed(seed);
         let next = RootKeys::from_seed(&seed.next()).public().commitment();
-        let manifest = SignedManifest::create(&root, next, vec![device.entry(DEVICE)])
+        let devices = vec![device.entry(device_id)];
+        let manifest = Manifest::restored(root.public(), next, epoch, devices)
+            .sign(&root)
             .map_err(|_| Error::Internal("signing the manifest"))?;
         let owner = SigningKey::generate(self.rng)?;
-        let wallet_epoch = 0;
         let derive = |purpose| Blob::new(seed.derive(purpose).expose());
         let number = manifest.number();
         let account = Account {
@@ -137,12 +164,13 @@ impl Turn<'_, '_> {
             mark: (number.recovery_epoch, number.version, Blob::new(&manifest.short_hash())),
             manifest: Blob::new(manifest.as_bytes()),
             device: Blob::new(&device.export()),
+            device_id: device_id.0,
             owner: Blob::new(owner.to_secret().expose()),
             relay: setup.relay.clone(),
             issuers: setup.issuers.clone(),
             merchant: setup.merchant,
-            wallet_epoch,
-            wallet: derive(Purpose::Wallet { epoch: wallet_epoch }),
+            wallet_epoch: epoch,
+            wallet: derive(Purpose::Wallet { epoch }),
             payee_lock: derive(Purpose::PayeeLock),
             refund: derive(Purpose::Refund),
         };
@@ -150,4 +178,8 @@ impl Turn<'_, '_> {
         self.rotate_prekeys()?;
         Ok(())
     }
+}
+
+fn first_device() -> u32 {
+    FIRST_DEVICE.0
 }

@@ -5,6 +5,7 @@ use chopmark_wire::payload::ManifestMark;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
+use crate::event::{Hold, Renewal};
 use crate::store::{Kind, StoreError, Tx};
 
 /// One person, under their account id.
@@ -34,6 +35,45 @@ pub(crate) struct Contact {
     /// How many contents they left while they waited to be accepted.
     #[serde(default)]
     pub(crate) left: u32,
+    /// The knock of the link by which they were added last.
+    #[serde(default)]
+    pub(crate) added: Option<Blob>,
+    /// Where a fresh bundle of theirs is fetched: their link at first, then what their introduction names.
+    #[serde(default)]
+    pub(crate) source: Option<Source>,
+    /// The handle under which our bundle is published for them alone.
+    #[serde(default)]
+    pub(crate) renewal: Option<Blob>,
+    /// For when a session with them was last begun anew without the user.
+    #[serde(default)]
+    pub(crate) renewed_ms: Option<u64>,
+    /// What of the session before the newest arrived here, said in its first messages.
+    #[serde(default)]
+    pub(crate) resend: Option<Resend>,
+    /// Their account told two stories, and has not recovered since.
+    #[serde(default)]
+    pub(crate) frozen: bool,
+    /// Their safety number was compared, their account recovered since, and the user has not agreed to that yet.
+    #[serde(default)]
+    pub(crate) unacknowledged: bool,
+    /// How many sessions they began on a day.
+    #[serde(default)]
+    pub(crate) begun: (u64, u32),
+}
+
+/// A chain of a session that was given up, and how much of it arrived (SPEC §5.9).
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Resend {
+    pub(crate) chain: [u8; 8],
+    pub(crate) count: u32,
+}
+
+/// Where a bundle is fetched.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    pub(crate) relay: String,
+    /// The link secret: 16 bytes.
+    pub(crate) secret: Blob,
 }
 
 /// Which manifest: its number, and enough of its hash.
@@ -61,8 +101,18 @@ impl From<ManifestMark> for Mark {
     }
 }
 
-/// Two manifests with one number.
+/// Two manifests with one number, now or before: neither is believed until the account recovers.
 pub(crate) struct Equivocation;
+
+/// A manifest beside the one that was known.
+pub(crate) enum Met {
+    /// It is the first, or the one already known.
+    Known,
+    /// It came before the one that is known, which is this.
+    Older(Box<SignedManifest>),
+    /// It takes the place of the one that was known.
+    Newer { recovered: bool, gap: bool },
+}
 
 /// How far we are with someone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,10 +147,20 @@ pub(crate) struct Grant {
 /// A bundle on its way.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Fetch {
-    pub(crate) secret: Blob,
+    pub(crate) source: Source,
     pub(crate) id: Blob,
     pub(crate) next_ms: u64,
     pub(crate) tries: u32,
+    pub(crate) aim: Aim,
+}
+
+/// What a bundle is fetched for.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Aim {
+    /// The user added a link: to meet its owner, or to be connected with a contact anew.
+    Meet,
+    /// A session cannot be gone on with.
+    Renew(Renewal),
 }
 
 impl Contact {
@@ -118,22 +178,59 @@ impl Contact {
             warned_of: None,
             lock_keys: Vec::new(),
             left: 0,
+            added: None,
+            source: None,
+            renewal: None,
+            renewed_ms: None,
+            resend: None,
+            frozen: false,
+            unacknowledged: false,
+            begun: (0, 0),
         }
     }
 
-    /// Takes a manifest that was verified, unless a newer one is known (SPEC §2.4). `Err`: it is another one with the number
-    /// of the one that is known, so the account's root vouches for two stories and neither is believed.
-    pub(crate) fn meet_manifest(&mut self, manifest: &SignedManifest) -> Result<(), Equivocation> {
-        if let Some(known) = &self.manifest {
-            let known = SignedManifest::verify(known).map_err(|_| Equivocation)?;
-            match Standing::of(manifest, &ManifestRef::from(&known)).map_err(|_| Equivocation)? {
-                Standing::Newer { .. } => {}
-                Standing::Same | Standing::Older => return Ok(()),
-                _ => return Err(Equivocation),
+    /// Takes a manifest that was verified, unless a newer one is known (SPEC §2.4). `Err`: the account's root vouched for two
+    /// stories under one number; nothing more goes out to it, and only a recovery lifts that.
+    pub(crate) fn meet_manifest(&mut self, manifest: &SignedManifest) -> Result<Met, Equivocation> {
+        let Some(known) = &self.manifest else {
+            self.set_manifest(manifest);
+            return Ok(Met::Known);
+        };
+        let known = SignedManifest::verify(known).map_err(|_| Equivocation)?;
+        match Standing::of(manifest, &ManifestRef::from(&known)).map_err(|_| Equivocation)? {
+            Standing::Same => Ok(Met::Known),
+            Standing::Older => Ok(Met::Older(Box::new(known))),
+            // SPEC §2.4 [equivocation-freezes]: the next version of either story is no way out.
+            Standing::Newer { recovered: false, .. } if self.frozen => Err(Equivocation),
+            Standing::Newer { recovered, gap } => {
+                if recovered {
+                    // SPEC §2.4 [recovery-is-acknowledged].
+                    self.frozen = false;
+                    self.unacknowledged |= self.verified;
+                    self.verified = false;
+                }
+                self.set_manifest(manifest);
+                Ok(Met::Newer { recovered, gap })
+            }
+            _ => {
+                self.frozen = true;
+                Err(Equivocation)
             }
         }
-        self.set_manifest(manifest);
-        Ok(())
+    }
+
+    /// Did they, or did we, want this contact: may anything leave because of them (SPEC §6.9 [no-reaction-before-consent])?
+    pub(crate) fn may_be_answered(&self) -> bool {
+        matches!(self.stage, Stage::Accepted | Stage::Knocked)
+    }
+
+    /// Why nothing goes out to them, if nothing does.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        match (self.frozen, self.unacknowledged) {
+            (true, _) => Some(Hold::TwoStories),
+            (false, true) => Some(Hold::Recovered),
+            (false, false) => None,
+        }
     }
 
     fn set_manifest(&mut self, manifest: &SignedManifest) {

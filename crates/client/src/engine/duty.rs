@@ -34,6 +34,8 @@ pub(crate) struct PublishDuty {
     pub(crate) one_time_link: bool,
     pub(crate) bundle: Blob,
     pub(crate) one_time: Vec<Blob>,
+    /// These take the place of the one-time prekeys that are there, and do not join them.
+    pub(crate) replace: bool,
 }
 
 impl Duty {
@@ -69,7 +71,7 @@ impl PublishDuty {
             link: if self.one_time_link { LinkUse::OneTime } else { LinkUse::Reusable },
             bundle: self.bundle.to_vec().into(),
             one_time: self.one_time.iter().map(|blob| blob.to_vec().into()).collect(),
-            replace_one_time: true,
+            replace_one_time: self.replace,
         })
     }
 }
@@ -80,11 +82,12 @@ pub(crate) fn hash_of(capability: &[u8; 32]) -> Blob {
 }
 
 impl Turn<'_, '_> {
-    pub(crate) fn owe(&mut self, duty: &Duty) -> Result<(), Error> {
+    pub(crate) fn owe(&mut self, duty: Duty) -> Result<(), Error> {
+        let mut duty = duty;
         // What was asked before of the same capability is overtaken: a grant that was refused and is asked again must not
         // come after the end that it got meanwhile.
         for (seq, earlier) in self.duties()? {
-            let overtaken = match (duty, &earlier) {
+            let overtaken = match (&duty, &earlier) {
                 (Duty::Revoke(hash), Duty::Grant(GrantDuty { capability: other, .. }))
                 | (Duty::Revoke(hash), Duty::Publish(PublishDuty { knock: other, .. })) => {
                     hash == other
@@ -93,11 +96,19 @@ impl Turn<'_, '_> {
                 (Duty::Publish(publish), Duty::Publish(other)) => publish.knock == other.knock,
                 _ => false,
             };
-            if overtaken {
-                self.tx.remove(Log::Duties, seq)?;
+            if !overtaken {
+                continue;
+            }
+            self.tx.remove(Log::Duties, seq)?;
+            // What was to join the stock, or to replace it, and did not get there yet goes with what joins it now.
+            if let (Duty::Publish(now), Duty::Publish(before)) = (&mut duty, earlier)
+                && !now.replace
+            {
+                now.one_time.splice(0..0, before.one_time);
+                now.replace = before.replace;
             }
         }
-        self.tx.push(Log::Duties, b"", duty)?;
+        self.tx.push(Log::Duties, b"", &duty)?;
         Ok(())
     }
 

@@ -4,13 +4,12 @@ use chopmark_core::handshake::InitId;
 use chopmark_wire::relay::Deliver;
 use serde::{Deserialize, Serialize};
 
-use super::blob::Blob;
 use super::contact::{Contact, Stage};
 use super::knock::{Rejected, peek};
 use super::link::{Holder, Link};
 use super::turn::Turn;
 use crate::error::Error;
-use crate::event::What;
+use crate::event::{Renewal, What};
 use crate::store::{Kind, Log};
 
 /// Where we are in our own mailbox.
@@ -51,12 +50,13 @@ impl Turn<'_, '_> {
                 self.publish_link(&handle, &link)?;
             }
         }
+        self.publish_renewals(true)?;
         for (_, contact) in self.tx.every::<Contact>(Kind::Contact)? {
             let Some(grant) = contact.grant else { continue };
             if let (Some(capability), Some(handle)) =
                 (grant.capability.array(), grant.handle.array())
             {
-                self.owe(&super::duty::Duty::grant(&capability, &handle, false))?;
+                self.owe(super::duty::Duty::grant(&capability, &handle, false))?;
             }
         }
         Ok(true)
@@ -69,7 +69,7 @@ impl Turn<'_, '_> {
             return Ok(());
         }
         let handle = delivery.handle.0;
-        let routed = match self.route(&handle, &delivery.envelope) {
+        let routed = match self.take(&handle, &delivery.envelope) {
             Ok(()) => self.retry_held(&handle),
             rejected => rejected,
         };
@@ -81,9 +81,8 @@ impl Turn<'_, '_> {
                 tracing::debug!(why, "a delivery was skipped");
                 mailbox.skipped = mailbox.skipped.saturating_add(1);
             }
-            Err(Rejected::Warn(text)) => {
-                self.emit(What::Warning { contact: None, text: text.to_owned() })?;
-            }
+            Err(Rejected::Renew(contact, why)) => self.renew(&contact, why)?,
+            Err(Rejected::Unreadable(contact)) => self.unreadable(&contact, &delivery.envelope)?,
             Err(Rejected::Failed(error)) => return Err(error),
         }
         mailbox.seq = delivery.seq;
@@ -103,14 +102,29 @@ impl Turn<'_, '_> {
         self.emit(What::Warning { contact: None, text: SKIPPED.to_owned() })
     }
 
+    /// Takes an envelope in, and notes it once it was.
+    fn take(&mut self, handle: &[u8; 8], envelope: &[u8]) -> Result<(), Rejected> {
+        self.route(handle, envelope)?;
+        Ok(self.note_seen(envelope)?)
+    }
+
+    /// Nothing opens what came by a contact's capability: one side has lost a state, or someone leaves noise there. SPEC §5.9
+    /// [orphan-renews]. What was seen before is an old envelope delivered again, and means nothing [replay-renews-nothing].
+    fn unreadable(&mut self, contact: &[u8; 32], envelope: &[u8]) -> Result<(), Error> {
+        if self.was_seen(envelope)? || self.is_renewing(contact)? {
+            return Ok(());
+        }
+        self.note_seen(envelope)?;
+        self.renew(contact, Renewal::Unreadable)
+    }
+
     fn route(&mut self, handle: &[u8; 8], envelope: &[u8]) -> Result<(), Rejected> {
         let holder: Holder =
             self.tx.find(Kind::Handle, handle)?.ok_or(Rejected::Drop("an unknown handle"))?;
         let first = peek(envelope);
         if let Some(first) = &first {
             // SPEC §4.5 [replay-map]: a handshake seen before belongs to its session, and to nothing else.
-            let seen: Option<Blob> = self.tx.find(Kind::Init, first.id.as_bytes())?;
-            if let Some(contact) = seen.and_then(|contact| contact.array()) {
+            if let Some(contact) = self.handshake(first.id)? {
                 return self.known_handshake(&contact, first.id, envelope);
             }
         }
@@ -134,10 +148,13 @@ impl Turn<'_, '_> {
         init: InitId,
         envelope: &[u8],
     ) -> Result<(), Rejected> {
-        if self.knows_handshake(contact, init)? {
-            self.arrived(contact, envelope)
-        } else {
-            Err(Rejected::Drop("a replay of a first message"))
+        if !self.knows_handshake(contact, init)? {
+            return Err(Rejected::Drop("a replay of a first message"));
+        }
+        match self.arrived(contact, envelope) {
+            // Of that session, and opened before or altered: nothing that was lost.
+            Err(Rejected::Unreadable(_)) => Err(Rejected::Drop("an old first message")),
+            other => other,
         }
     }
 
@@ -155,10 +172,14 @@ impl Turn<'_, '_> {
             record.save(self.tx, contact)?;
         }
         if arrived.moved {
+            self.renewed(contact)?;
             self.seal_again(contact)?;
         }
         if let Some(payload) = &arrived.payload {
             self.take_payload(contact, payload)?;
+            if payload.content.is_some() {
+                self.owe_acknowledgement(contact)?;
+            }
         }
         Ok(self.nudge_sessions(contact)?)
     }
@@ -169,7 +190,7 @@ impl Turn<'_, '_> {
         for (id, _) in self.tx.every::<Contact>(Kind::Contact)? {
             let Ok(id) = <[u8; 32]>::try_from(id.as_slice()) else { continue };
             match self.arrived(&id, envelope) {
-                Err(Rejected::Drop(_)) => {}
+                Err(Rejected::Drop(_) | Rejected::Unreadable(_)) => {}
                 other => return other,
             }
         }
@@ -194,7 +215,7 @@ impl Turn<'_, '_> {
     fn retry_held(&mut self, handle: &[u8; 8]) -> Result<(), Rejected> {
         for row in self.tx.rows_after(Log::HeldKnocks, Some(handle), 0, HELD_MOST)? {
             self.tx.remove(Log::HeldKnocks, row.seq)?;
-            match self.route(handle, &row.value) {
+            match self.take(handle, &row.value) {
                 Err(Rejected::Failed(error)) => return Err(Rejected::Failed(error)),
                 Err(Rejected::Hold) => {
                     self.tx.append(Log::HeldKnocks, handle, &row.value)?;

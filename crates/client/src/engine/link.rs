@@ -58,13 +58,15 @@ impl Turn<'_, '_> {
         let secret = link.secret()?;
         let knock = *secret.knock_capability().expose();
         let count = if link.reusable { ONE_TIME_PREKEYS } else { 1 };
+        self.supersede_one_time(handle)?;
         let offer = self.offer(&secret, handle, count)?;
-        self.owe(&Duty::grant(&knock, handle, true))?;
-        self.owe(&Duty::Publish(PublishDuty {
+        self.owe(Duty::grant(&knock, handle, true))?;
+        self.owe(Duty::Publish(PublishDuty {
             knock: hash_of(&knock),
             one_time_link: !link.reusable,
             bundle: Blob::new(&offer.bundle),
             one_time: offer.one_time.iter().map(|blob| Blob::new(blob)).collect(),
+            replace: true,
         }))
     }
 
@@ -80,7 +82,7 @@ impl Turn<'_, '_> {
     }
 
     pub(crate) fn end_link(&mut self, handle: &[u8], link: &Link) -> Result<(), Error> {
-        self.owe(&Duty::revoke(link.secret()?.knock_capability().expose()))?;
+        self.owe(Duty::revoke(link.secret()?.knock_capability().expose()))?;
         self.drop_one_time(handle)?;
         // The handle stays: what was left under it before the relay heard of the end is still delivered, and opens for those
         // who are known by then.

@@ -20,7 +20,11 @@ impl Turn<'_, '_> {
         if text.is_empty() || text.len() > chopmark_wire::limits::TEXT_MAX {
             return Err(Error::Text(chopmark_wire::limits::TEXT_MAX));
         }
-        match Contact::load(self.tx, to)?.ok_or(Error::NoSuchContact)?.stage {
+        let contact = Contact::load(self.tx, to)?.ok_or(Error::NoSuchContact)?;
+        if let Some(hold) = contact.hold() {
+            return Err(Error::Held(hold));
+        }
+        match contact.stage {
             Stage::Accepted | Stage::Knocked | Stage::Fetching => {}
             Stage::Waiting => return Err(Error::Stage("accept this contact before you answer")),
             Stage::Rejected => return Err(Error::Stage("this contact was rejected")),
@@ -88,6 +92,9 @@ impl Turn<'_, '_> {
         }
         if stranger.is_none() {
             self.note_manifest(from, payload)?;
+            if let Some(resend) = &payload.resend_after {
+                self.resent(from, resend)?;
+            }
         }
         let Some(raw) = &payload.content else { return Ok(()) };
         let Ok(content) = Content::decode(raw) else {
@@ -106,7 +113,8 @@ impl Turn<'_, '_> {
         if self.tx.load(Kind::Shown as u8, id.as_bytes())?.is_some() {
             return Ok(());
         }
-        self.tx.store(Kind::Shown as u8, id.as_bytes(), &[])?;
+        let today = self.now.day().to_be_bytes();
+        self.tx.store(Kind::Shown as u8, id.as_bytes(), &today)?;
         match &content.body {
             Body::Introduction(introduction) => self.introduced(from, introduction),
             Body::Text(text) => self.show(from, id, content.sent_at.as_millis(), text),

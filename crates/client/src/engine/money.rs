@@ -15,7 +15,7 @@ use chopmark_wire::payment::{self, IssuerUrl, PaymentCancel, PaymentRequest, Uni
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use super::account::{Account, DEVICE};
+use super::account::Account;
 use super::blob::Blob;
 use super::contact::{Contact, Stage};
 use super::turn::Turn;
@@ -120,7 +120,7 @@ impl Turn<'_, '_> {
         let manifest =
             SignedManifest::verify(&manifest).map_err(|_| Error::Internal("a manifest"))?;
         // An account may have other devices and not this one: what it says of money cannot be checked, and blocks nothing.
-        let Some(device) = manifest.device(DEVICE) else {
+        let Some(device) = manifest.devices().first() else {
             return self.emit(What::Warning {
                 contact: Some((*from).into()),
                 text: "a message about money came from a device that does not handle money"
@@ -283,7 +283,11 @@ impl Turn<'_, '_> {
     }
 
     fn accepted(&self, contact: &[u8; 32]) -> Result<(), Error> {
-        match Contact::load(self.tx, contact)?.map(|contact| contact.stage) {
+        let known = Contact::load(self.tx, contact)?;
+        if let Some(hold) = known.as_ref().and_then(Contact::hold) {
+            return Err(Error::Held(hold));
+        }
+        match known.map(|contact| contact.stage) {
             Some(Stage::Accepted) => Ok(()),
             Some(_) => Err(Error::Stage("money needs a contact that both sides accepted")),
             None => Err(Error::NoSuchContact),

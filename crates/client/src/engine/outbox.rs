@@ -13,7 +13,7 @@ use chopmark_wire::payment::PaymentId;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
-use super::contact::{self, Contact};
+use super::contact::{self, Contact, Reach};
 use super::turn::Turn;
 use crate::error::Error;
 use crate::event::{MessageId, Progress, What};
@@ -111,7 +111,7 @@ impl Turn<'_, '_> {
         let item =
             Item { contact: contact_id, content, message, id, payment, stage, tries: 0, due_ms: 0 };
         self.tx.push(Log::Outbox, contact, &item)?;
-        Ok(())
+        self.expect_deposit(0)
     }
 
     /// Seals what waited for a session.
@@ -154,7 +154,7 @@ impl Turn<'_, '_> {
                 self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
             }
         }
-        Ok(())
+        self.expect_deposit(0)
     }
 
     fn seal_rows(
@@ -173,7 +173,7 @@ impl Turn<'_, '_> {
             item.due_ms = 0;
             self.tx.push(Log::Outbox, contact, &item)?;
         }
-        Ok(())
+        self.expect_deposit(0)
     }
 
     /// The envelopes to deposit now, at most `limit`. Each is this process's own for a while: another one that works on
@@ -181,8 +181,14 @@ impl Turn<'_, '_> {
     pub(crate) fn due(&mut self, limit: usize) -> Result<Vec<Due>, Error> {
         let now = self.now.as_millis();
         let mut due = Vec::new();
+        if !self.agenda()?.deposit_is_due(now) {
+            return Ok(due);
+        }
+        let mut next = None;
+        let mut reach = HashMap::new();
         for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, None, 0, ALL)? {
             if due.len() >= limit {
+                next = Some(now);
                 break;
             }
             let (Stage::Sealed { envelope, .. } | Stage::Stored { envelope, .. }) = &item.stage
@@ -190,20 +196,30 @@ impl Turn<'_, '_> {
                 continue;
             };
             // A clock that was far ahead when the row was written must not hold it back for long.
+            let Some(contact) = item.contact.array::<32>() else { continue };
+            let to = match reach.entry(contact) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.reach(&contact)?),
+            };
+            let Some(to) = to.clone() else { continue };
             if item.due_ms > now && item.due_ms <= now.saturating_add(LONGEST_WAIT_MS) {
+                next = Some(next.map_or(item.due_ms, |next: u64| next.min(item.due_ms)));
                 continue;
             }
-            let Some(contact) = item.contact.array::<32>() else { continue };
-            let Some(to) = Contact::load(self.tx, &contact)?.and_then(|c| c.reach.first().cloned())
-            else {
-                continue;
-            };
             let Some(capability) = to.capability.array() else { continue };
             due.push(Due { seq, relay: to.relay, capability, envelope: envelope.to_vec() });
             item.due_ms = now.saturating_add(LEASE_MS);
+            next = Some(next.map_or(item.due_ms, |next: u64| next.min(item.due_ms)));
             self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
         }
+        self.next_deposit(next)?;
         Ok(due)
+    }
+
+    /// Where someone is reached, if anything goes out to them at all.
+    fn reach(&self, contact: &[u8; 32]) -> Result<Option<Reach>, Error> {
+        let contact = Contact::load(self.tx, contact)?.filter(|it| it.hold().is_none());
+        Ok(contact.and_then(|contact| contact.reach.first().cloned()))
     }
 
     /// The relay has it on disk. Until the peer acknowledges it, it is deposited again a day later (SPEC §5.9
@@ -226,7 +242,7 @@ impl Turn<'_, '_> {
         let asked = u64::from(retry_after_hours).saturating_mul(3_600_000).min(LONGEST_WAIT_MS);
         item.due_ms = self.now.as_millis().saturating_add(asked.max(pause_ms(item.tries)));
         self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
-        Ok(())
+        self.expect_deposit(item.due_ms)
     }
 
     /// Their device says what it has: those rows are done.
@@ -269,8 +285,7 @@ impl Turn<'_, '_> {
                 continue;
             };
             if let Entry::Vacant(new) = reachable.entry(contact) {
-                let to = Contact::load(self.tx, &contact)?;
-                new.insert(to.is_some_and(|to| !to.reach.is_empty()));
+                new.insert(self.reach(&contact)?.is_some());
             }
             waiting = waiting.saturating_add(usize::from(reachable.get(&contact) == Some(&true)));
         }

@@ -1,5 +1,6 @@
 //! Prekeys of our own: made, rotated, published, used once, deleted. SPEC §3.4.
 
+use chopmark_core::handshake::InitId;
 use chopmark_core::identity::Stamp;
 use chopmark_core::link::{LinkSecret, Published};
 use chopmark_core::prekey::{
@@ -9,9 +10,9 @@ use chopmark_core::prekey::{
 use chopmark_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::account::DEVICE;
 use super::blob::Blob;
 use super::link::Link;
+use super::seen::Spent;
 use super::turn::Turn;
 use crate::error::Error;
 use crate::store::Kind;
@@ -32,6 +33,17 @@ struct OneTime {
     link: Blob,
     /// When the link got others in its place.
     superseded: Option<u64>,
+}
+
+/// Why there is no private prekey with a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacking {
+    /// It was used by another handshake.
+    Used,
+    /// It was made, and its time is over.
+    Gone,
+    /// This state made none with that number.
+    NeverMade,
 }
 
 /// What one link offers at the relay, sealed.
@@ -56,22 +68,46 @@ impl Turn<'_, '_> {
             shelf.signed.push((Blob::new(&fresh.export()), None));
             rotated = true;
         }
-        if !rotated {
-            return Ok(false);
+        if rotated {
+            // A clock that runs wild makes new ones each time: the oldest go.
+            let surplus = shelf.signed.len().saturating_sub(MAX_SIGNED_PREKEYS);
+            shelf.signed.drain(..surplus);
+            self.tx.put(Kind::Prekey, SHELF, &shelf)?;
         }
-        let now = self.now;
+        Ok(rotated)
+    }
+
+    /// Deletes private prekeys whose time is over: SPEC §3.4 [prekeys-are-deleted].
+    pub(crate) fn expire_prekeys(&mut self) -> Result<(), Error> {
+        let (mut shelf, now) = (self.shelf()?, self.now);
+        let before = shelf.signed.len();
         shelf.signed.retain(|(_, superseded)| superseded.is_none_or(|at| is_kept(at, now)));
-        // A clock that runs wild makes new ones each time: the oldest go.
-        let surplus = shelf.signed.len().saturating_sub(MAX_SIGNED_PREKEYS);
-        shelf.signed.drain(..surplus);
-        self.tx.put(Kind::Prekey, SHELF, &shelf)?;
-        Ok(true)
+        if shelf.signed.len() != before {
+            self.tx.put(Kind::Prekey, SHELF, &shelf)?;
+        }
+        for (key, one) in self.one_time(|_| true)? {
+            if one.superseded.is_some_and(|at| !is_kept(at, now)) {
+                self.tx.drop_record(Kind::Prekey, &key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the oldest signed prekey that is alive.
+    pub(crate) fn oldest_signed_prekey(&self) -> Result<u32, Error> {
+        match self.shelf()?.signed.first() {
+            Some((key, _)) => Ok(import_signed(key)?.id().0),
+            None => Ok(0),
+        }
     }
 
     /// Publishes every link anew once the signed prekey has been rotated, and a link of which few one-time prekeys are
     /// left (SPEC §3.4).
     pub(crate) fn refresh_links(&mut self) -> Result<(), Error> {
         let rotated = self.rotate_prekeys()?;
+        if rotated {
+            self.publish_renewals(false)?;
+        }
         for (handle, mut link) in self.tx.every::<Link>(Kind::Link)? {
             let low = link.reusable && link.taken >= TAKEN_MOST;
             let Ok(handle) = <[u8; 8]>::try_from(handle.as_slice()) else { continue };
@@ -92,14 +128,13 @@ impl Turn<'_, '_> {
         count: usize,
     ) -> Result<Offer, Error> {
         self.rotate_prekeys()?;
-        self.supersede_one_time(handle)?;
         let account = self.account()?;
-        let (id, keys) = (account.id()?, account.device_keys()?);
+        let (id, device, keys) = (account.id()?, account.device_id(), account.device_keys()?);
         let manifest = account.signed_manifest()?;
         let mut shelf = self.shelf()?;
         let newest = shelf.signed.last().ok_or(Error::Internal("no signed prekey"))?;
-        let prekey = import_signed(&newest.0)?.publish(&id, DEVICE, &keys);
-        let stamp = Stamp::create(keys.signing(), DEVICE, &manifest, self.now)
+        let prekey = import_signed(&newest.0)?.publish(&id, device, &keys);
+        let stamp = Stamp::create(keys.signing(), device, &manifest, self.now)
             .map_err(|_| Error::Internal("stamping the manifest"))?;
         let part = SignedPart { manifest, stamp, prekey }
             .to_bytes()
@@ -115,7 +150,7 @@ impl Turn<'_, '_> {
                 superseded: None,
             };
             self.tx.put(Kind::Prekey, &secret.id().0.to_be_bytes(), &record)?;
-            let public = secret.publish(&id, DEVICE, &keys).to_bytes();
+            let public = secret.publish(&id, device, &keys).to_bytes();
             one_time.push(key.seal_published(Published::OneTimePrekey, &public, self.rng)?);
         }
         self.tx.put(Kind::Prekey, SHELF, &shelf)?;
@@ -123,33 +158,42 @@ impl Turn<'_, '_> {
     }
 
     /// The signed prekey with this number, while it is alive.
-    pub(crate) fn signed_prekey(&self, id: PrekeyId) -> Result<Option<SignedPrekeySecret>, Error> {
-        for (key, _) in &self.shelf()?.signed {
+    pub(crate) fn signed_prekey(
+        &self,
+        id: PrekeyId,
+    ) -> Result<Result<SignedPrekeySecret, Lacking>, Error> {
+        let shelf = self.shelf()?;
+        for (key, _) in &shelf.signed {
             let secret = import_signed(key)?;
             if secret.id() == id {
-                return Ok(Some(secret));
+                return Ok(Ok(secret));
             }
         }
-        Ok(None)
+        Ok(Err(if id.0 < shelf.next { Lacking::Gone } else { Lacking::NeverMade }))
     }
 
-    /// The one-time prekey with this number, if it was not used yet, and the handle of its link.
+    /// The one-time prekey with this number, if no other handshake than `init` used it, and the handle of its link.
     pub(crate) fn one_time_prekey(
         &self,
         id: PrekeyId,
-    ) -> Result<Option<(OneTimePrekeySecret, Blob)>, Error> {
+        init: InitId,
+    ) -> Result<Result<(OneTimePrekeySecret, Blob), Lacking>, Error> {
         let found: Option<OneTime> = self.tx.find(Kind::Prekey, &id.0.to_be_bytes())?;
-        found
-            .map(|found| match OneTimePrekeySecret::import(&found.key) {
-                Ok(secret) => Ok((secret, found.link)),
-                Err(_) => Err(Error::Internal("a prekey")),
-            })
-            .transpose()
+        if let Some(found) = found {
+            let secret = OneTimePrekeySecret::import(&found.key);
+            return Ok(Ok((secret.map_err(|_| Error::Internal("a prekey"))?, found.link)));
+        }
+        let spent: Option<Spent> = self.tx.find(Kind::Spent, &id.0.to_be_bytes())?;
+        Ok(Err(match spent {
+            Some(spent) if *spent.init != init.as_bytes()[..] => Lacking::Used,
+            None if id.0 >= self.shelf()?.next => Lacking::NeverMade,
+            _ => Lacking::Gone,
+        }))
     }
 
     /// A link gets others: those it had are kept for whoever fetched them already, for as long as a first message may
     /// wait at a relay, and no more than so many.
-    fn supersede_one_time(&mut self, handle: &[u8; 8]) -> Result<(), Error> {
+    pub(crate) fn supersede_one_time(&mut self, handle: &[u8; 8]) -> Result<(), Error> {
         let mut kept = Vec::new();
         for (key, mut one) in self.one_time_of(handle)? {
             if one.superseded.is_some_and(|at| !is_kept(at, self.now)) {
@@ -180,13 +224,20 @@ impl Turn<'_, '_> {
     }
 
     fn one_time_of(&self, handle: &[u8]) -> Result<Vec<(Vec<u8>, OneTime)>, Error> {
+        self.one_time(|one| *one.link == *handle)
+    }
+
+    fn one_time(
+        &self,
+        wanted: impl Fn(&OneTime) -> bool,
+    ) -> Result<Vec<(Vec<u8>, OneTime)>, Error> {
         let mut found = Vec::new();
         for (key, value) in self.tx.scan(Kind::Prekey as u8, &[])? {
             if key == SHELF {
                 continue;
             }
             let one: OneTime = super::record::decode(&value)?;
-            if *one.link == *handle {
+            if wanted(&one) {
                 found.push((key, one));
             }
         }
@@ -194,7 +245,8 @@ impl Turn<'_, '_> {
     }
 
     /// A one-time prekey was used: its private half is gone with this turn.
-    pub(crate) fn spend_one_time(&mut self, id: PrekeyId) -> Result<(), Error> {
+    pub(crate) fn spend_one_time(&mut self, id: PrekeyId, init: InitId) -> Result<(), Error> {
+        self.note_spent(id, init)?;
         Ok(self.tx.drop_record(Kind::Prekey, &id.0.to_be_bytes())?)
     }
 

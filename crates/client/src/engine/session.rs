@@ -2,21 +2,21 @@
 //!
 //! SPEC §9.3 [session-in-transaction]: two processes of one home therefore never seal with one key twice.
 
+use bytes::Bytes;
 use chopmark_core::handshake::Own;
-use chopmark_core::identity::DeviceEntry;
+use chopmark_core::identity::{DeviceEntry, SignedManifest};
 use chopmark_core::prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle};
-use chopmark_core::session::{Event, OpenError, Opened, Session, SessionId, Status};
+use chopmark_core::session::{Acknowledged, Event, OpenError, Opened, Session, SessionId, Status};
 use chopmark_core::sessions::Sessions;
-use chopmark_wire::payload::Payload;
+use chopmark_wire::payload::{Payload, ResendAfter};
 
-use super::account::DEVICE;
 use super::blob::Blob;
-use super::contact::{self, Contact};
+use super::contact::{Contact, Resend};
 use super::knock::Rejected;
 use super::outbox::{Slot, Stage};
 use super::turn::Turn;
 use crate::error::Error;
-use crate::event::What;
+use crate::event::Renewal;
 use crate::store::{Kind, Tx};
 
 /// What a delivery was, once a session opened it.
@@ -28,20 +28,22 @@ pub(crate) struct Arrived {
 }
 
 impl Turn<'_, '_> {
-    /// Begins a session with the device of a bundle.
+    /// Begins a session with the device of a bundle. `true`: it is the one that sends.
     pub(crate) fn begin_session(
         &mut self,
         contact: &[u8; 32],
         bundle: &VerifiedBundle,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let account = self.account()?;
         let keys = account.device_keys()?;
-        let own = Own { account: account.id()?, device: DEVICE, keys: &keys };
+        let own = Own { account: account.id()?, device: account.device_id(), keys: &keys };
         let session = Session::initiate(&own, bundle, self.now, self.rng)
             .map_err(|error| Error::Seal(error.to_string()))?;
+        let begun = session.id();
         let mut sessions = load(self.tx, contact)?;
         sessions.insert(session);
-        save(self.tx, contact, &sessions)
+        save(self.tx, contact, &sessions)?;
+        Ok(sessions.sending().is_some_and(|sending| sending.id() == begun))
     }
 
     /// Opens the first message of a session that someone began; nothing is stored yet.
@@ -53,26 +55,48 @@ impl Turn<'_, '_> {
     ) -> Result<Opened, Rejected> {
         let account = self.account()?;
         let keys = account.device_keys()?;
-        let own = Own { account: account.id()?, device: DEVICE, keys: &keys };
+        let own = Own { account: account.id()?, device: account.device_id(), keys: &keys };
         Session::respond(&own, signed, one_time, envelope, self.now)
             .map_err(|_| Rejected::Drop("a first message that does not open"))
     }
 
-    /// Keeps a session that someone began, now that their manifest vouches for the device.
+    /// Keeps a session that someone began, now that their manifest vouches for the device. `true`: sending moved to it.
     pub(crate) fn adopt(
         &mut self,
         contact: &[u8; 32],
         opened: Opened,
         entry: &DeviceEntry,
-    ) -> Result<(), Rejected> {
+    ) -> Result<bool, Rejected> {
         let mut session = opened.session;
         let account = session.peer().account;
         session
             .introduce(&account, entry)
             .map_err(|_| Rejected::Drop("a device that its manifest does not have"))?;
         let mut sessions = load(self.tx, contact)?;
+        let before = sessions.sending().map(Session::id);
         sessions.insert(session);
-        Ok(save(self.tx, contact, &sessions)?)
+        save(self.tx, contact, &sessions)?;
+        Ok(before != sessions.sending().map(Session::id))
+    }
+
+    /// Ends the sessions with devices that a contact's newest manifest does not have (SPEC §5.8 [removed-device-ends]). What
+    /// was sealed there waits for another session.
+    pub(crate) fn forget_devices(
+        &mut self,
+        contact: &[u8; 32],
+        manifest: &SignedManifest,
+    ) -> Result<(), Error> {
+        let mut sessions = load(self.tx, contact)?;
+        let listed = |session: &Session| {
+            let entry = manifest.device(session.peer().device);
+            entry.is_some_and(|entry| session.peer().check(manifest.account(), entry).is_ok())
+        };
+        if sessions.iter().all(listed) {
+            return Ok(());
+        }
+        sessions.retain(listed);
+        save(self.tx, contact, &sessions)?;
+        self.unseal(contact)
     }
 
     /// Seals a content on the session that sends; without one it waits.
@@ -81,31 +105,45 @@ impl Turn<'_, '_> {
     pub(crate) fn seal(&mut self, contact: &[u8; 32], content: &[u8]) -> Result<Stage, Error> {
         let sessions = load(self.tx, contact)?;
         let Some(sending) = sessions.sending() else { return Ok(Stage::Unsealed) };
-        let account = self.account()?;
-        // SPEC §4.3 [manifest-rides]: in message 0 and every 8th until the first reply.
-        let manifest_bytes = if sending.status() == Status::Opening {
-            let mut record = Contact::load(self.tx, contact)?.ok_or(Error::NoSuchContact)?;
-            let rides = record.unanswered.is_multiple_of(8);
-            record.unanswered = record.unanswered.saturating_add(1);
-            record.save(self.tx, contact)?;
-            rides.then(|| account.manifest.to_vec().into())
-        } else {
-            None
-        };
-        let payload = Payload {
-            manifest: account.mark()?,
-            manifest_bytes,
-            content: Some(content.to_vec().into()),
-            resend_after: None,
-        };
-        let bytes = payload.encode().map_err(|error| Error::Seal(error.to_string()))?;
+        let opening = sending.status() == Status::Opening;
+        // SPEC §2.4 [equivocation-freezes], [recovery-is-acknowledged].
+        if Contact::load(self.tx, contact)?.is_some_and(|contact| contact.hold().is_some()) {
+            return Ok(Stage::Unsealed);
+        }
+        let bytes = self.payload(contact, opening, Some(content))?;
         let sealed = sessions
             .seal(&bytes, self.now, self.rng)
             .map_err(|error| Error::Seal(error.to_string()))?;
+        self.tx.drop_record(Kind::Debt, contact)?;
         let slot = Slot::new(sealed.session(), sealed.position());
         let tx = &mut *self.tx;
         let sent = sealed.commit(|unsent| save(tx, contact, unsent.state))?;
         Ok(Stage::Sealed { envelope: Blob::new(sent.envelope.as_bytes()), slot })
+    }
+
+    /// What a body holds. In the first messages of a session also what the other side needs to take it.
+    fn payload(
+        &mut self,
+        contact: &[u8; 32],
+        opening: bool,
+        content: Option<&[u8]>,
+    ) -> Result<Bytes, Error> {
+        let account = self.account()?;
+        let (mut manifest_bytes, mut resend_after) = (None, None);
+        if opening {
+            // SPEC §4.3 [manifest-rides]: in message 0 and every 8th until the first reply.
+            let mut record = Contact::load(self.tx, contact)?.ok_or(Error::NoSuchContact)?;
+            if record.unanswered.is_multiple_of(8) {
+                manifest_bytes = Some(account.manifest.to_vec().into());
+            }
+            record.unanswered = record.unanswered.saturating_add(1);
+            record.save(self.tx, contact)?;
+            resend_after =
+                record.resend.map(|Resend { chain, count }| ResendAfter { chain, count });
+        }
+        let content = content.map(|content| content.to_vec().into());
+        let payload = Payload { manifest: account.mark()?, manifest_bytes, content, resend_after };
+        payload.encode().map_err(|error| Error::Seal(error.to_string()))
     }
 
     /// Opens an envelope on one of a contact's sessions, and stores what follows from it.
@@ -116,19 +154,23 @@ impl Turn<'_, '_> {
     ) -> Result<Arrived, Rejected> {
         let sessions = load(self.tx, contact)?;
         let one = sessions.open(envelope, self.now).map_err(|error| match error {
-            OpenError::PeerRolledBack => Rejected::Warn("the contact's device fell back to an older state; messages may be lost until it is set up again"),
-            OpenError::PeerForked => Rejected::Warn("the contact's device is in use twice; someone may have copied it"),
-            _ => Rejected::Drop("an envelope that no session opens"),
+            OpenError::PeerRolledBack => Rejected::Renew(*contact, Renewal::PeerRolledBack),
+            OpenError::PeerForked => Rejected::Renew(*contact, Renewal::PeerForked),
+            OpenError::NotForThisSession | OpenError::AlreadyOpened { remembered: false } => {
+                Rejected::Unreadable(*contact)
+            }
+            _ => Rejected::Drop("an envelope that does not open"),
         })?;
         save(self.tx, contact, &one.sessions)?;
         for event in &one.opened.events {
-            // SPEC §5.8 [own-rollback-is-seen], §5.9: neither heals by itself, so the user has to know.
-            let text = match event {
-                Event::AcknowledgedBeyondSent => OLD_COPY,
-                Event::Evicted { .. } => GIVEN_UP,
+            // SPEC §5.9 [renewed-by-itself]: none of these heals by itself.
+            let why = match event {
+                Event::AcknowledgedBeyondSent => Renewal::OwnRollback,
+                Event::Evicted { .. } => Renewal::MessagesLost,
+                Event::KemObjectRefused => Renewal::KeyRefused,
                 _ => continue,
             };
-            self.emit(What::Warning { contact: Some((*contact).into()), text: text.to_owned() })?;
+            self.renew(contact, why)?;
         }
         if let Some(acknowledged) = one.opened.acknowledged {
             self.acknowledged(contact, one.opened.session.id(), acknowledged)?;
@@ -142,8 +184,8 @@ impl Turn<'_, '_> {
     ///
     /// SPEC §6.9 [no-reaction-before-consent]: only for who was accepted, or was written to first.
     pub(crate) fn nudge_sessions(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
-        match Contact::load(self.tx, contact)?.map(|contact| contact.stage) {
-            Some(contact::Stage::Accepted | contact::Stage::Knocked) => {}
+        match Contact::load(self.tx, contact)? {
+            Some(contact) if contact.hold().is_none() && contact.may_be_answered() => {}
             _ => return Ok(()),
         }
         let before = load(self.tx, contact)?;
@@ -164,10 +206,55 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
+    /// Acknowledges what came, without a content, on the session that sends.
+    pub(crate) fn acknowledge(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        let sessions = load(self.tx, contact)?;
+        match sessions.sending().filter(|it| it.acknowledgement() != Acknowledged::NOTHING) {
+            Some(sending) => self.probe(contact, sending.id()),
+            None => Ok(self.tx.drop_record(Kind::Debt, contact)?),
+        }
+    }
+
+    /// What of the peer's newest chain arrived on the session that sends, for the first messages of another one.
+    pub(crate) fn resend_after(&self, contact: &[u8; 32]) -> Result<Option<Resend>, Error> {
+        let sessions = load(self.tx, contact)?;
+        Ok(sessions.sending().and_then(|sending| {
+            let Acknowledged { chain, count } = sending.acknowledgement();
+            let chain = chain_id(sending.id(), u32::try_from(chain).ok()?)?;
+            (count > 0).then_some(Resend { chain, count })
+        }))
+    }
+
+    /// The peer begins anew and says what it has of the session before: the rest is sealed again with everything else that
+    /// is not acknowledged, once sending moves.
+    pub(crate) fn resent(&mut self, contact: &[u8; 32], resend: &ResendAfter) -> Result<(), Error> {
+        let (_, chain) = resend.chain.split_at(4);
+        let chain = chain.try_into().map(u32::from_be_bytes).unwrap_or_default();
+        let sessions = load(self.tx, contact)?;
+        let named = sessions.iter().find(|it| chain_id(it.id(), chain) == Some(resend.chain));
+        let Some(session) = named.map(Session::id) else { return Ok(()) };
+        let acknowledged = Acknowledged { chain: u64::from(chain), count: resend.count };
+        self.acknowledged(contact, session, acknowledged)
+    }
+
+    /// Has the session that sends gone unanswered for so long that its first messages may never be read (SPEC §4.5)?
+    pub(crate) fn is_unanswered(&self, contact: &[u8; 32]) -> Result<bool, Error> {
+        let sessions = load(self.tx, contact)?;
+        Ok(sessions.sending().is_some_and(|sending| sending.is_unanswered(self.now)))
+    }
+
     fn probe(&mut self, contact: &[u8; 32], session: SessionId) -> Result<(), Error> {
-        let sealed = load(self.tx, contact)?
-            .seal_probe(session, self.now, self.rng)
+        let sessions = load(self.tx, contact)?;
+        // What answers is empty; the first messages of a session bring the manifest without which nobody takes it.
+        let opening = sessions.find(session).is_some_and(|it| it.status() == Status::Opening);
+        let bytes = if opening { self.payload(contact, true, None)? } else { Bytes::new() };
+        let sealed = sessions
+            .seal_probe(session, &bytes, self.now, self.rng)
             .map_err(|error| Error::Seal(error.to_string()))?;
+        let sending = sessions.sending().map(Session::id) == Some(session);
+        if sending {
+            self.tx.drop_record(Kind::Debt, contact)?;
+        }
         let slot = Slot::new(sealed.session(), sealed.position());
         let tx = &mut *self.tx;
         let sent = sealed.commit(|unsent| save(tx, contact, unsent.state))?;
@@ -202,10 +289,11 @@ fn save(tx: &mut Tx<'_>, contact: &[u8; 32], sessions: &Sessions) -> Result<(), 
     Ok(tx.store(Kind::Sessions as u8, contact, &sessions.export())?)
 }
 
-const OLD_COPY: &str = "this home is an older copy of itself: what was sent since is unknown here, and this contact \
-    cannot be written to safely until you are connected anew";
-const GIVEN_UP: &str =
-    "messages of this contact were lost on their way and cannot come any more; ask what they said";
+/// How `resend_after` names a chain: the first 4 bytes of the session's id and the chain's number (SPEC §5.9).
+fn chain_id(session: SessionId, chain: u32) -> Option<[u8; 8]> {
+    let (session, _) = session.as_bytes().split_first_chunk::<4>()?;
+    [session.as_slice(), &chain.to_be_bytes()].concat().try_into().ok()
+}
 
 /// The name of a session, as a row keeps it.
 pub(crate) fn name(session: SessionId) -> Blob {

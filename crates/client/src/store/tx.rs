@@ -35,6 +35,18 @@ pub(crate) enum Kind {
     Shown = 11,
     /// What became of tokens that were handed in.
     Redeemed = 12,
+    /// What contacts fetch to begin a session anew, by handle.
+    Renewal = 13,
+    /// Envelopes taken in, so that a copy means nothing.
+    Seen = 14,
+    /// One-time prekeys that were used.
+    Spent = 15,
+    /// Contents of a contact that are not acknowledged yet.
+    Debt = 16,
+    /// When something has to leave next: one record.
+    Agenda = 17,
+    /// When upkeep did what: one record.
+    Chores = 18,
     /// Payment records of `chopmark-pay`; its own kinds follow from here.
     Pay = 64,
 }

@@ -11,7 +11,7 @@ fn send(sessions: &mut Sessions, content: &[u8], rng: &mut rand_chacha::ChaCha20
 }
 
 fn probe(sessions: &mut Sessions, rng: &mut rand_chacha::ChaCha20Rng) -> Option<Vec<u8>> {
-    let sealed = sessions.seal_probe(sessions.probe_due()?, NOW, rng).unwrap();
+    let sealed = sessions.seal_probe(sessions.probe_due()?, &[], NOW, rng).unwrap();
     let sent = sealed.commit(|_| Ok::<_, ()>(())).unwrap();
     *sessions = sent.state;
     Some(sent.envelope.into_bytes())

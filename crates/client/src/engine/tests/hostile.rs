@@ -136,9 +136,10 @@ fn who_shows_someone_elses_manifest_does_not_put_them_in_our_list() {
     let link = world.turn(1, |turn| turn.make_link(LinkUse::Reusable)).unwrap();
     world.duties(1);
     let victim = User::new(77, world.now).turn(world.now, |turn| turn.account()).unwrap();
-    world.turn(0, |turn| turn.add(&link, "bob")).unwrap();
+    let bob = world.turn(0, |turn| turn.add(&link, "bob")).unwrap();
     world
         .turn(0, |turn| {
+            turn.renewal_secret(&bob)?;
             let mut account = turn.account()?;
             account.pretend_to_be(&victim);
             Ok(turn.tx.put(Kind::Account, b"", &account)?)
@@ -485,6 +486,6 @@ fn t70_a_home_restored_from_an_old_copy_says_so() {
     world.depart(1);
     world.users[0] = copy;
     world.arrive(0);
-    let warned = |what: &What| matches!(what, What::Warning { contact: Some(who), .. } if *who.as_bytes() == bob);
-    assert!(world.events(0).iter().any(warned));
+    let renewed = |what: &What| matches!(what, What::SessionRenewed { contact: who, .. } if *who.as_bytes() == bob);
+    assert!(world.events(0).iter().any(renewed));
 }
