@@ -260,8 +260,8 @@ impl KemEpoch {
                 self.stage = Stage::Ready(mix);
                 Ok(())
             }
-            // The peer's key must come from its manifest: one sent in-band would not authenticate it.
-            (Stage::AwaitEntry, Object::EncapsulationKey(_)) => Err(Refused),
+            // Epoch 1's key must come from a manifest: one sent in-band would not authenticate the peer.
+            (_, Object::EncapsulationKey(_)) if self.epoch == 0 => Err(Refused),
             // The same object again, in another chain.
             _ => Ok(()),
         }

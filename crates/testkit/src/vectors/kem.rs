@@ -7,7 +7,7 @@ use chopmark_core::{
     label,
 };
 
-use super::{Outcome, Outputs, Vector, altered, drawn, draws::Draws};
+use super::{Outcome, Outputs, Vector, altered, drawn, draws::Draws, kem_machine};
 
 pub(super) fn cases() -> Vec<Vector> {
     let seed: [u8; 64] = drawn("kem: seed");
@@ -83,6 +83,7 @@ pub(super) fn cases() -> Vec<Vector> {
         ),
         receive("receive-zeros", "A confirmation of zeros.", refused, 1, &ct, &[0; 32]),
     ]);
+    cases.extend(kem_machine::cases());
     cases
 }
 
@@ -150,6 +151,6 @@ pub(super) fn evaluate(vector: &Vector) -> Outcome {
             let outputs = outputs.with_bytes("ss", ss.expose());
             outputs.with_bytes("transcript", &made.transcript)
         }
-        other => panic!("{}: operation {other}", vector.name),
+        _ => return kem_machine::evaluate(vector),
     })
 }

@@ -15,7 +15,7 @@ use chopmark_core::{
 use rand_core::TryCryptoRng;
 
 use super::{
-    Outcome, Outputs, Vector,
+    Outcome, Outputs, Vector, crafted,
     device::{Device, Prekeys},
     draws::Draws,
     sealing::{self, Message},
@@ -26,7 +26,9 @@ use super::{
 pub(super) const DRAWS: [&str; 4] = ["ratchet private key", "ML-KEM seed", "m", "hedge"];
 
 pub(super) fn cases() -> Vec<Vector> {
-    transcripts::cases()
+    let mut cases = transcripts::cases();
+    cases.extend(crafted::cases());
+    cases
 }
 
 pub(super) fn evaluate(vector: &Vector) -> Outcome {
@@ -37,13 +39,14 @@ pub(super) fn evaluate(vector: &Vector) -> Outcome {
     for number in 1..100 {
         let key = |key: &str| format!("{number:02} {key}");
         let Some(command) = vector.find(&key("do")) else { break };
-        let content = match vector.find(&key("content length")) {
-            Some(_) => vec![b'x'; vector.number(&key("content length"))],
-            None => vector
-                .find(&key("content"))
-                .map_or_else(Vec::new, |_| vector.bytes(&key("content"))),
-        };
-        let entry = vector.find(&key("entry")).map(|_| vector.bytes(&key("entry")));
+        let given = ["content", "envelope", "entry"].map(|name| {
+            let name = key(name);
+            vector.find(&name).map(|_| vector.bytes(&name))
+        });
+        let [content, envelope, entry] = given;
+        let length = key("content length");
+        let long = vector.find(&length).map(|_| vec![b'x'; vector.number(&length)]);
+        let content = content.or(envelope).or(long).unwrap_or_default();
         let given = DRAWS.iter().filter(|draw| vector.find(&key(draw)).is_some());
         let given: Vec<Vec<u8>> = given.map(|draw| vector.bytes(&key(draw))).collect();
         let given: Vec<&[u8]> = given.iter().map(Vec::as_slice).collect();
@@ -115,6 +118,7 @@ impl Conversation {
                 }
                 self.open(who(party), &bytes)
             }
+            ["deliver", party] => self.open(who(party), &step.content),
             ["introduce", "B"] => self.introduce(step.entry.as_deref()),
             ["wait", time] => {
                 self.now.0 += number(time) as u64;

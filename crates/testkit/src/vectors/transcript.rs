@@ -59,7 +59,7 @@ impl Transcript {
         let bytes = content.map_or(&[][..], |(_, bytes)| bytes);
         if let Some((name, bytes)) = content {
             vector = match name {
-                "content" => vector.with_bytes(&key(name), bytes),
+                "content" | "envelope" => vector.with_bytes(&key(name), bytes),
                 _ => vector.with(&key(name), bytes.len()),
             };
         }
@@ -96,6 +96,12 @@ impl Transcript {
 
     pub(super) fn open(&mut self, party: &str, envelope: usize) -> usize {
         self.step(&format!("open {party} {envelope:02}"), None, None)
+    }
+
+    /// Opens an envelope that nobody sealed here.
+    pub(super) fn deliver(&mut self, party: &str, envelope: Vec<u8>) {
+        let given = ("envelope", envelope.as_slice());
+        self.step(&format!("deliver {party}"), Some(given), None);
     }
 
     pub(super) fn open_altered(&mut self, party: &str, envelope: usize, at: usize) {
