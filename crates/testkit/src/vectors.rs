@@ -31,6 +31,7 @@ mod prekey;
 mod root;
 mod sealing;
 mod session;
+mod sessions;
 mod signature;
 mod transcript;
 mod transcripts;
@@ -75,6 +76,7 @@ pub const AREAS: &[Area] = &[
     Area { name: "body", cases: body::cases, evaluate: body::evaluate },
     Area { name: "kem", cases: kem::cases, evaluate: kem::evaluate },
     Area { name: "session", cases: session::cases, evaluate: session::evaluate },
+    Area { name: "sessions", cases: sessions::cases, evaluate: sessions::evaluate },
     Area { name: "content", cases: content::cases, evaluate: content::evaluate },
 ];
 

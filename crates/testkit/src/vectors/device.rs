@@ -93,6 +93,11 @@ pub(super) struct Prekeys {
 }
 
 impl Prekeys {
+    /// A signed prekey alone.
+    pub(super) fn signed(secrets: &[u8]) -> Self {
+        Self { signed: SignedPrekeySecret::import(secrets).expect("109 bytes"), one_time: None }
+    }
+
     /// Those given as `SPKb secrets` and, if there is one, `OPKb secrets`.
     pub(super) fn of(vector: &Vector) -> Self {
         let signed = SignedPrekeySecret::import(&vector.bytes("SPKb secrets"));
