@@ -2,7 +2,8 @@
 """Reproduces every vector file in this folder from its inputs, by the implementation in `chopmark_check`.
 
     check.py [AREA …]       check all areas, or these
-    check.py --self-test    alter copies of the vectors and demand that each alteration is noticed
+    check.py --self-test    let the implementation talk to itself; then alter copies of the vectors and demand that
+                            each alteration is noticed
 
 Ends with `N passed, M failed`, and with exit code 1 if anything failed. `./run` brings what this needs.
 """
@@ -14,6 +15,7 @@ sys.dont_write_bytecode = True
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from chopmark_check import round_trip  # noqa: E402
 from chopmark_check.areas import AREAS  # noqa: E402
 from chopmark_check.case import BadFile, Case  # noqa: E402
 
@@ -25,6 +27,10 @@ def main(arguments: list[str]) -> int:
     self_test = "--self-test" in arguments
     wanted = [a for a in arguments if a != "--self-test"]
     passed = failed = 0
+    if self_test:
+        for name, wrong in round_trip.run():
+            passed, failed = passed + (wrong is None), failed + (wrong is not None)
+            print(f"{name}: {wrong or 'holds'}")
     for area in areas(wanted):
         good, wrong = alter(area) if self_test else check(area)
         passed, failed = passed + good, failed + len(wrong)

@@ -35,7 +35,9 @@ class InitBlock:
 
     def encode(self) -> bytes:
         used = self.one_time is not None
-        return u32(self.signed) + u8(used) + u32(self.one_time or 0) + self.ek + self.ct1 + self.ct2 + self.box
+        return (
+            u32(self.signed) + u8(used) + u32(self.one_time or 0) + self.ek + self.ct1 + self.ct2 + self.box
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> "InitBlock":

@@ -14,7 +14,7 @@ from .encoding import (
     verifies_ed25519,
     verifies_ml_dsa,
 )
-from .errors import BadSignature, InvalidKey, Mismatch, OutsideLimits, UnknownVersion
+from .errors import BadSignature, Mismatch, OutsideLimits, UnknownVersion
 from .primitives import (
     ed25519_checked,
     ed25519_public,

@@ -23,7 +23,9 @@ class Prekey:
     signature: bytes
 
     @staticmethod
-    def text(kind: int, account: bytes, device: int, id: int, expiry: int, x25519: bytes, kem: bytes) -> bytes:
+    def text(
+        kind: int, account: bytes, device: int, id: int, expiry: int, x25519: bytes, kem: bytes
+    ) -> bytes:
         return u8(SUITE) + account + u32(device) + u8(kind) + u32(id) + u64(expiry) + x25519 + kem
 
     def encode(self) -> bytes:

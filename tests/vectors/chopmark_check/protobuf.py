@@ -75,7 +75,9 @@ def decode(file: str, name: str, data: bytes, depth: int = 1) -> dict:
             out.setdefault(field.name, []).extend(known if isinstance(known, list) else [known])
             if field.most is not None and len(out[field.name]) > field.most:
                 raise Malformed("too many elements")  # [elements-are-capped]
-        elif field.name in out or any(field.oneof and f.oneof == field.oneof and f.name in out for f in fields.values()):
+        elif field.name in out or any(
+            field.oneof and f.oneof == field.oneof and f.name in out for f in fields.values()
+        ):
             raise Malformed("a field stands twice")  # [field-once]
         else:
             out[field.name] = known

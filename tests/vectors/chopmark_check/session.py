@@ -83,9 +83,7 @@ class Session:
         """B: its own key is SPKb; it cannot send before it opened something."""
         ours = keys.session_id, keys.root, own, None, None
         init_id = InitBlock.decode(block).init_id()
-        return cls(
-            *ours, keys.next_header_b, keys.header_a, False, Machine.of_b(now), init_id=init_id
-        )
+        return cls(*ours, keys.next_header_b, keys.header_a, False, Machine.of_b(now), init_id=init_id)
 
     @property
     def status(self) -> str:
@@ -108,9 +106,7 @@ class Session:
         text, length = self.fit(Text(*self.acknowledgement(), content), now)
         leaf = self.sending.take(n)
         random = draws.take("body nonce", 32)
-        sealed = message.seal(
-            self.header_key, leaf, self.session_id, self.init, header, text, length, random
-        )
+        sealed = message.seal(self.header_key, leaf, self.session_id, self.init, header, text, length, random)
         self.kem.messages += 1
         return sealed
 
