@@ -145,13 +145,13 @@ def from_decimal(text: str) -> int:
     return int(text)
 
 
-def refused_as(words: dict[type[Refused], str]) -> Callable[[Operation], Operation]:
-    """An operation's own words for what refuses it."""
+def refused_as(words: dict[type[Refused], str]) -> Callable[[Callable], Callable]:
+    """An operation's own words for what refuses it, or a part of it."""
 
-    def wrap(operation: Operation) -> Operation:
-        def run(given: Given) -> Came:
+    def wrap(part: Callable) -> Callable:
+        def run(*arguments):
             try:
-                return operation(given)
+                return part(*arguments)
             except Refused as refused:
                 for kind, word in words.items():
                     if isinstance(refused, kind):

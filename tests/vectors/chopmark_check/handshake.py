@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .encoding import LH, Reader, label, u8, u32
-from .errors import Mismatch, OutsideLimits
+from .errors import Mismatch, OutsideLimits, Refused
 from .identity import SUITE, DeviceSecrets, Entry
 from .prekeys import Bundle, PrekeySecret
 from .primitives import (
@@ -20,6 +20,12 @@ from .primitives import (
 )
 
 INIT_BLOCK = 2333
+
+
+class NoPrekey(Refused):
+    """No private prekey with the id that the init block names."""
+
+    expect = "wrong prekey"
 
 
 @dataclass(frozen=True)
@@ -95,11 +101,25 @@ class Keys:
     """What both sides come out with, and what they went through."""
 
     t0: bytes
+    shared: "Shared"
+    ck: bytes
     t: bytes
     root: bytes
     header_a: bytes
     next_header_b: bytes
     session_id: bytes
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The agreements DH2, DH3 and perhaps DH4, and the secrets of both encapsulations."""
+
+    agreements: tuple[bytes, ...]
+    ss1: bytes
+    ss2: bytes
+
+    def chain_key(self, t0: bytes) -> bytes:
+        return Extract(t0, b"".join(self.agreements) + self.ss1 + self.ss2)
 
 
 @dataclass(frozen=True)
@@ -129,18 +149,15 @@ class Offer:
         )
 
 
-def chain_key(t0: bytes, agreements: list[bytes], ss1: bytes, ss2: bytes) -> bytes:
-    return Extract(t0, b"".join(agreements) + ss1 + ss2)
-
-
 def box_key(ck: bytes) -> bytes:
     return Expand(ck, label("handshake identity box") + b"\0", 32)
 
 
-def finish(t0: bytes, ck: bytes, box: bytes, dh1: bytes) -> Keys:
+def finish(t0: bytes, shared: Shared, box: bytes, dh1: bytes) -> Keys:
+    ck = shared.chain_key(t0)
     t = LH("handshake transcript", t0, box)
     out = Expand(Extract(ck, dh1), label("handshake root") + b"\0" + t, 128)
-    return Keys(t0, t, *(out[i : i + 32] for i in range(0, 128, 32)))
+    return Keys(t0, shared, ck, t, *(out[i : i + 32] for i in range(0, 128, 32)))
 
 
 def initiate(
@@ -160,10 +177,11 @@ def initiate(
     t0 = offer.t0(ek, ct1, ct2)
     dh1 = x25519_agree(x25519, signed.x25519)
     keys = [bundle.entry.x25519, signed.x25519] + ([once.x25519] if once else [])
-    ck = chain_key(t0, [x25519_agree(ek_private, key) for key in keys], ss1, ss2)
-    box = aead_seal(box_key(ck), bytes(12), t0, Identity.of(account, entry).encode())
+    shared = Shared(tuple(x25519_agree(ek_private, key) for key in keys), ss1, ss2)
+    key = box_key(shared.chain_key(t0))
+    box = aead_seal(key, bytes(12), t0, Identity.of(account, entry).encode())
     block = InitBlock(signed.id, once.id if once else None, ek, ct1, ct2, box)
-    return block, finish(t0, ck, box, dh1)
+    return block, finish(t0, shared, box, dh1)
 
 
 def respond(
@@ -176,6 +194,9 @@ def respond(
 ) -> tuple[Identity, Keys]:
     """B's side. The identity is a claim until a manifest bears it out (SPEC §4.4)."""
 
+    if block.signed != signed.id or block.one_time != (one_time.id if one_time else None):
+        raise NoPrekey("no private prekey of that id")
+
     def public(secret: PrekeySecret) -> tuple[int, bytes, bytes]:
         return secret.id, x25519_public(secret.x25519), kem_public(secret.kem_seed)
 
@@ -185,6 +206,7 @@ def respond(
     privates = [device.x25519, signed.x25519] + ([one_time.x25519] if one_time else [])
     ss1 = kem_decapsulate((one_time or signed).kem_seed, block.ct1)
     ss2 = kem_decapsulate(device.kem_seed, block.ct2)
-    ck = chain_key(t0, [x25519_agree(private, block.ek) for private in privates], ss1, ss2)
-    identity = Identity.decode(aead_open(box_key(ck), bytes(12), t0, block.box))
-    return identity, finish(t0, ck, block.box, x25519_agree(signed.x25519, identity.x25519))
+    shared = Shared(tuple(x25519_agree(private, block.ek) for private in privates), ss1, ss2)
+    key = box_key(shared.chain_key(t0))
+    identity = Identity.decode(aead_open(key, bytes(12), t0, block.box))  # [box-is-the-only-oracle]
+    return identity, finish(t0, shared, block.box, x25519_agree(signed.x25519, identity.x25519))

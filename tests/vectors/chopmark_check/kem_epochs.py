@@ -26,14 +26,23 @@ class BadEpoch(Refused):
     expect = "bad epoch"
 
 
+class WrongConfirmation(Refused):
+    """The confirmation is not that of the encapsulation. The session goes on."""
+
+    expect = "wrong confirmation"
+
+
 def confirmation(secret: bytes, epoch: int, ek: bytes, ct: bytes) -> bytes:
     bound = u32(epoch) + LH("kem encapsulation key", ek) + LH("kem ciphertext", ct)
     return HMAC(secret, label("kem confirmation") + b"\0" + bound)
 
 
-def generator(epoch: int) -> str:
-    """I(e): who makes the key pair of an epoch."""
-    return "A" if epoch % 2 else "B"
+def receive(seed: bytes, epoch: int, ct: bytes, claimed: bytes) -> Mixed:
+    """A ciphertext at I, for that epoch. [wrong-confirmation-dropped]"""
+    secret, ek = kem_decapsulate(seed, ct), kem_public(seed)
+    if confirmation(secret, epoch, ek, ct) != claimed:
+        raise WrongConfirmation(f"epoch {epoch}")
+    return Mixed(secret, ek, ct)
 
 
 @dataclass(frozen=True)
@@ -159,9 +168,8 @@ class Machine:
             except InvalidKey:
                 self.events.append("object dropped")
         if kind == CIPHERTEXT and isinstance(self.state, SendEk):
-            ct, claimed = object[:1088], object[1088:]
-            secret, ek = kem_decapsulate(self.state.seed, ct), kem_public(self.state.seed)
-            if confirmation(secret, self.epoch + 1, ek, ct) == claimed:
-                self.state = Ready(Mixed(secret, ek, ct))
-            else:
-                self.events.append("object dropped")  # [wrong-confirmation-dropped]
+            try:
+                seed, epoch = self.state.seed, self.epoch + 1
+                self.state = Ready(receive(seed, epoch, object[:1088], object[1088:]))
+            except WrongConfirmation:
+                self.events.append("object dropped")

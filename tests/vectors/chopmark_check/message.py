@@ -1,6 +1,6 @@
 """Envelopes: header, body, nonce, buckets (SPEC §5.1, §5.2, §5.5, §5.6)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .encoding import LH, Reader, label, u8, u32, u64, var32
 from .errors import Forged, OutsideLimits, Refused, UnknownVersion
@@ -45,6 +45,9 @@ class Header:
 
     def without_nonce(self) -> bytes:
         return self.ratchet_key + u32(self.n) + u32(self.pn) + u32(self.epoch)
+
+    def with_nonce(self, nonce: bytes) -> "Header":
+        return replace(self, nonce=nonce)
 
     def encode(self) -> bytes:
         return self.without_nonce() + self.nonce
@@ -147,7 +150,7 @@ def seal(
     k_body, k_nonce = body_keys(leaf)
     plain = text.encode()
     nonce = hedged_nonce(k_nonce, randomness, header.without_nonce(), length, plain)
-    header = Header(header.ratchet_key, header.n, header.pn, header.epoch, nonce)
+    header = header.with_nonce(nonce)
     padding = length - OVERHEAD - len(init or b"") - len(plain)
     aad = associated(1 if init is None else 2, session_id, init, header)
     body = aead_seal(k_body, nonce, aad, plain + bytes(padding))

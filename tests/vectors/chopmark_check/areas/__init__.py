@@ -2,9 +2,9 @@
 
 from types import ModuleType
 
-from . import chain, derivation, header, root
+from . import body, chain, derivation, dh, handshake, header, kem, root, signature
 
 AREAS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2].replace("_", "-"): module
-    for module in (derivation, header, chain, root)
+    for module in (derivation, dh, signature, kem, header, chain, root, body, handshake)
 }

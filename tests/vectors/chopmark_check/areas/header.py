@@ -19,7 +19,11 @@ def seal(given: Given) -> Came:
 
 @refused_as({Forged: "not for this session"})
 def open(given: Given) -> Came:
-    header = Header.open(given.bytes("header key"), given.bytes("body tag"), given.bytes("sealed header"))
+    key, tag = given.bytes("header key"), given.bytes("body tag")
+    return fields(Header.open(key, tag, given.bytes("sealed header")))
+
+
+def fields(header: Header) -> Came:
     return [
         ("ratchet key", header.ratchet_key),
         ("n", header.n),
