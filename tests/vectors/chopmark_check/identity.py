@@ -1,7 +1,6 @@
 """Accounts, devices, manifests, stamps and safety numbers (SPEC §2.2 to §2.6)."""
 
-from dataclasses import dataclass
-from enum import Enum
+from dataclasses import dataclass, replace
 
 from .encoding import (
     LH,
@@ -14,7 +13,7 @@ from .encoding import (
     verifies_ed25519,
     verifies_ml_dsa,
 )
-from .errors import BadSignature, Mismatch, OutsideLimits, UnknownVersion
+from .errors import BadSignature, Mismatch, OutsideLimits, Refused, UnknownVersion
 from .primitives import (
     ed25519_checked,
     ed25519_public,
@@ -35,6 +34,12 @@ def next_commitment(ed25519: bytes, ml_dsa: bytes) -> bytes:
 
 def account_id(ed25519: bytes, ml_dsa: bytes, next: bytes) -> bytes:
     return LH("account id", ed25519, ml_dsa, next)
+
+
+class UnknownDevice(Refused):
+    """No device of the manifest."""
+
+    expect = "unknown device"
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class Manifest:
             (
                 u8(1),
                 u8(SUITE),
-                u8(1 if self.next_root else 0),
+                u8(self.signer),
                 self.root_ed25519,
                 self.root_ml_dsa,
                 self.next,
@@ -143,11 +148,17 @@ class Manifest:
         entries = tuple(Entry.read(r) for _ in range(count))
         if any(a.id >= b.id for a, b in zip(entries, entries[1:])):
             raise OutsideLimits("device ids do not rise")
+        if next_root and next_commitment(*next_root) != next:
+            raise OutsideLimits("the next root is not the one committed to")
         return cls(ed25519, ml_dsa, next, next_root, epoch, version, previous, entries)
 
     @property
     def account(self) -> bytes:
         return account_id(self.root_ed25519, self.root_ml_dsa, self.next)
+
+    @property
+    def signer(self) -> int:
+        return 1 if self.next_root else 0
 
     @property
     def number(self) -> tuple[int, int]:
@@ -162,6 +173,22 @@ class Manifest:
 
     def entry(self, device: int) -> Entry | None:
         return next((entry for entry in self.entries if entry.id == device), None)
+
+    @classmethod
+    def first(cls, root: Root, next: Root, entries: tuple[Entry, ...], recovery_epoch: int = 0) -> "Manifest":
+        """The first of an account, or of who restores with nothing but the words."""
+        commitment = next_commitment(next.ed25519, next.ml_dsa)
+        return cls(root.ed25519, root.ml_dsa, commitment, None, recovery_epoch, 0, bytes(32), entries)
+
+    def after(self, entries: tuple[Entry, ...]) -> "Manifest":
+        """The next version."""
+        return replace(self, version=self.version + 1, previous=self.hash(), entries=entries)
+
+    def restored(self, entries: tuple[Entry, ...], next_root: Root | None = None) -> "Manifest":
+        """The next recovery epoch, under the same signer or, from here on, under the next root."""
+        keys = (next_root.ed25519, next_root.ml_dsa) if next_root else self.next_root
+        number = {"recovery_epoch": self.recovery_epoch + 1, "version": 0}
+        return replace(self, next_root=keys, previous=self.hash(), entries=entries, **number)
 
     def signed_by(self, signer: Root) -> "SignedManifest":
         text = self.encode()
@@ -193,8 +220,6 @@ class SignedManifest:
         manifest, text = self.manifest, self.manifest.encode()
         if manifest.account != account:
             raise Mismatch("another account")
-        if manifest.next_root and next_commitment(*manifest.next_root) != manifest.next:
-            raise Mismatch("the next root is not the one committed to")
         ed25519, ml_dsa = manifest.signing_keys
         if not verifies_ed25519(ed25519, "manifest signature", text, self.ed25519_signature):
             raise BadSignature("Ed25519")
@@ -203,25 +228,33 @@ class SignedManifest:
         return manifest
 
 
-class News(Enum):
-    """What a manifest is to one who knows another of the account (SPEC §2.4)."""
+@dataclass(frozen=True)
+class Known:
+    """What is kept of the newest manifest known of an account."""
 
-    SAME = "same"
-    OLDER = "older"
-    NEXT = "next"
-    GAP = "gap"
-    EQUIVOCATION = "equivocation"
+    signer: int
+    number: tuple[int, int]
+    hash: bytes
 
 
-def news(known: Manifest, other: Manifest) -> News:
-    def rank(m: Manifest) -> tuple[bool, int, int]:
-        return (m.next_root is not None, *m.number)
+@dataclass(frozen=True)
+class Standing:
+    """What a verified manifest is to one who knows another of the account (SPEC §2.4)."""
 
-    if rank(other) < rank(known):
-        return News.OLDER
-    if rank(other) == rank(known):
-        return News.SAME if other.hash() == known.hash() else News.EQUIVOCATION
-    return News.NEXT if other.previous == known.hash() else News.GAP
+    word: str
+    gap: bool = False
+    to_be_acknowledged: bool = False
+
+
+def standing(known: Known, other: Manifest) -> Standing:
+    """[next-root-revokes] [manifest-order] [equivocation-freezes]"""
+    before, now = (known.signer, known.number), (other.signer, other.number)
+    if now < before:
+        return Standing("older")
+    if now == before:
+        return Standing("same" if other.hash() == known.hash else "equivocation")
+    moved = other.signer != known.signer or other.recovery_epoch != known.number[0]
+    return Standing("newer", other.previous != known.hash, moved)
 
 
 @dataclass(frozen=True)
@@ -265,7 +298,7 @@ class Stamp:
         if self.account != manifest.account or self.manifest_hash != manifest.hash():
             raise Mismatch("a stamp of another manifest")
         if entry is None:
-            raise Mismatch("a stamp of no device of the manifest")
+            raise UnknownDevice("a stamp of no device of the manifest")
         if not verifies_ed25519(entry.ed25519, "stamp", self.encode()[:77], self.signature):
             raise BadSignature("stamp")
         return entry

@@ -57,10 +57,7 @@ class Party:
         self.device = identity.DeviceSecrets(*(self.draws.take("device", n) for n in (32, 32, 64)))
         self.entry = self.device.entry(7)
         root, next = self.seed.root, self.seed.next_root
-        commitment = identity.next_commitment(next.ed25519, next.ml_dsa)
-        self.manifest = identity.Manifest(
-            root.ed25519, root.ml_dsa, commitment, None, 0, 0, bytes(32), (self.entry,)
-        )
+        self.manifest = identity.Manifest.first(root, next, (self.entry,))
         self.signed_manifest = self.manifest.signed_by(root)
 
     @property

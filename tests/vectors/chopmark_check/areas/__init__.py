@@ -2,9 +2,9 @@
 
 from types import ModuleType
 
-from . import body, chain, derivation, dh, handshake, header, kem, root, signature
+from . import body, chain, derivation, dh, handshake, header, identity, kem, root, signature
 
 AREAS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2].replace("_", "-"): module
-    for module in (derivation, dh, signature, kem, header, chain, root, body, handshake)
+    for module in (derivation, dh, signature, kem, identity, header, chain, root, body, handshake)
 }
