@@ -57,19 +57,19 @@ class Link:
             return cls.decode(
                 unpadded(code, "[A-Za-z0-9_-]*", 4, base64.urlsafe_b64decode, base64.urlsafe_b64encode)
             )
+        if len(code) < 2:
+            raise NotALink("cut short")
         raise UnknownVersion("link")
 
-    @property
-    def knock(self) -> bytes:
-        return Derive(self.prk, "link knock")
 
-    @property
-    def bundle_key(self) -> bytes:
-        return Derive(self.prk, "link bundle key")
+def knock(secret: bytes) -> bytes:
+    """The capability that a link's holder knocks with."""
+    return Derive(Extract(b"chopmark/1 extract link", secret), "link knock")
 
-    @property
-    def prk(self) -> bytes:
-        return Extract(b"chopmark/1 extract link", self.secret)
+
+def bundle_key(secret: bytes) -> bytes:
+    """The key under which the pieces of a link's bundle are published. [link-children-are-apart]"""
+    return Derive(Extract(b"chopmark/1 extract link", secret), "link bundle key")
 
 
 def unpadded(code: str, alphabet: str, block: int, decode, encode) -> bytes:

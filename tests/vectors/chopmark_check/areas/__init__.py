@@ -2,9 +2,37 @@
 
 from types import ModuleType
 
-from . import body, chain, derivation, dh, handshake, header, identity, kem, root, signature
+from . import (
+    body,
+    chain,
+    content,
+    derivation,
+    dh,
+    handshake,
+    header,
+    identity,
+    kem,
+    link,
+    prekey,
+    root,
+    signature,
+)
 
+MODULES = (
+    derivation,
+    dh,
+    signature,
+    kem,
+    identity,
+    link,
+    prekey,
+    handshake,
+    header,
+    chain,
+    root,
+    body,
+    content,
+)
 AREAS: dict[str, ModuleType] = {
-    module.__name__.rpartition(".")[2].replace("_", "-"): module
-    for module in (derivation, dh, signature, kem, identity, header, chain, root, body, handshake)
+    module.__name__.rpartition(".")[2].replace("_", "-"): module for module in MODULES
 }
