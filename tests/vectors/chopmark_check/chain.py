@@ -135,18 +135,27 @@ class Chain:
         """On the first message of a day, and at the end."""
         self.notes.append((day, self.length))
 
+    def note_first_of(self, day: int) -> None:
+        if not self.notes or self.notes[-1][0] < day:
+            self.note(day)
+
     def expire(self, day: int) -> None:
         """Gives up what was noted 30 days before or earlier. [gaps-expire]"""
         below = max((length for noted, length in self.notes if noted + EXPIRY_DAYS <= day), default=0)
         self.notes = [(noted, length) for noted, length in self.notes if noted + EXPIRY_DAYS > day]
         while self.nodes and self.nodes[0].first < below:
             self.give_up_lowest()
+            self.watermark = below
 
     def give_up_lowest(self) -> Node:
         """Deletes the lowest node. Below the watermark, given up and opened are not told apart."""
         node = self.nodes.pop(0)
         self.watermark = node.end
         return node
+
+    def give_up_all(self) -> None:
+        while self.nodes:
+            self.give_up_lowest()
 
     @property
     def first_gap(self) -> int:

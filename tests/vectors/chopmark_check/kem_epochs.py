@@ -1,6 +1,6 @@
 """KEM epochs: the machine that renews the post-quantum half of the root (SPEC §5.7)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .encoding import LH, label, u32
 from .errors import Refused
@@ -86,23 +86,23 @@ class SendCt:
 
 @dataclass
 class Machine:
-    """The machine of one side ("A" or "B"). `events` is what a client would hear."""
+    """The machine of one side ("A" or "B"). `events` is the session's."""
 
     side: str
     state: object
+    events: list[tuple[str, object]]
     epoch: int = 0
     messages: int = 0
     mixed_at: int = 0
     carried: bool = False
-    events: list[str] = field(default_factory=list)
 
     @classmethod
-    def of_a(cls, device_kem_seed: bytes, now: int) -> "Machine":
-        return cls("A", SendEk(device_kem_seed, sent=False), mixed_at=now)
+    def of_a(cls, device_kem_seed: bytes) -> "Machine":
+        return cls("A", SendEk(device_kem_seed, sent=False), [])
 
     @classmethod
-    def of_b(cls, now: int) -> "Machine":
-        return cls("B", RecvEk(), mixed_at=now)
+    def of_b(cls) -> "Machine":
+        return cls("B", RecvEk(), [])
 
     def introduce(self, ek: bytes) -> None:
         """B learned A's device entry: its key is that of epoch 1. [ek-of-epoch-1-from-manifest]"""
@@ -133,6 +133,9 @@ class Machine:
 
     def activate(self, state: object, now: int) -> None:
         self.epoch, self.state, self.messages, self.mixed_at = self.epoch + 1, state, 0, now
+        self.events.append(("mixed", self.epoch))
+        if self.epoch == 1:
+            self.events.append(("event", "confirmed"))  # [ct3-confirms]
 
     def prepare(self, draws) -> None:
         """Before a message of our own: makes the key or the encapsulation that is due. [epoch-pace]"""
@@ -166,10 +169,10 @@ class Machine:
             try:
                 self.state = Encapsulate(kem_checked(object))
             except InvalidKey:
-                self.events.append("object dropped")
+                self.events.append(("event", "object refused"))
         if kind == CIPHERTEXT and isinstance(self.state, SendEk):
             try:
                 seed, epoch = self.state.seed, self.epoch + 1
                 self.state = Ready(receive(seed, epoch, object[:1088], object[1088:]))
             except WrongConfirmation:
-                self.events.append("object dropped")
+                self.events.append(("event", "object refused"))

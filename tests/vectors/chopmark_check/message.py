@@ -27,6 +27,18 @@ class BadPadding(Refused):
     expect = "bad padding"
 
 
+class NotForThisSession(Forged):
+    """No header key opens it, or it names another handshake."""
+
+    expect = "not for this session"
+
+
+class ContentTooLong(Refused):
+    """More than one message takes."""
+
+    expect = "too long"
+
+
 def bucket_for(length: int) -> int:
     """The smallest bucket that holds an envelope of this length."""
     for bucket in BUCKETS:
@@ -169,4 +181,4 @@ def try_header(keys: list[bytes], envelope: Envelope) -> tuple[int, Header]:
             return i, Header.open(key, envelope.tag, envelope.header)
         except Forged:
             continue
-    raise Forged("no header key opens it")
+    raise NotForThisSession("no header key opens it")

@@ -12,7 +12,7 @@ from .errors import Forged, InvalidKey, Replayed
 from .link import Link
 from .primitives import H, ed25519_checked, hchacha20, x25519_checked
 from .seed import Seed
-from .session import NothingToSend, Session
+from .session import NotIntroduced, Session
 
 NOW = 1_700_000_000_000
 
@@ -147,17 +147,16 @@ def met(with_one_time: bool) -> tuple[Session, Session]:
         once if with_one_time else None,
         handshake.InitBlock.decode(encoded),
     )
-    claimed.matches(a.account, a.entry)
     demand(keys_a == keys_b, "both come out with the same keys")
     return (
-        Session.of_a(keys_a, encoded, bundle.signed_prekey.x25519, a.device.kem_seed, NOW),
-        Session.of_b(keys_b, encoded, signed.x25519, NOW),
+        Session.of_a(keys_a, encoded, bundle.signed_prekey.x25519, a.device.kem_seed),
+        Session.of_b(keys_b, encoded, signed.x25519, claimed),
     )
 
 
 def converse(a: Session, b: Session, chance: random.Random) -> None:
     draws, parties = Draws(b"conversation"), (a, b)
-    kem_of_a = Party("a").entry.kem
+    who_a_is = Party("a")
     waiting: list[list[tuple[bytes, bytes]]] = [[], []]
     for _ in range(400):
         who = chance.randrange(2)
@@ -165,12 +164,12 @@ def converse(a: Session, b: Session, chance: random.Random) -> None:
             content = bytes(chance.choice((5, 100, 1900, 5000)))
             try:
                 envelope = parties[who].seal(content, draws, NOW)
-            except NothingToSend:
+            except NotIntroduced:
                 continue
             if chance.random() < 0.8:
                 waiting[1 - who].append((envelope, content))
         elif waiting[who]:
             envelope, content = waiting[who].pop(chance.randrange(min(4, len(waiting[who]))))
-            demand(parties[who].open(envelope, NOW) == content, "content")
+            demand(parties[who].open(envelope, NOW).content == content, "content")
             demand_refused((Replayed, Forged), parties[who].open, envelope, NOW)
-            b.kem.introduce(kem_of_a)
+            b.introduce(who_a_is.account, who_a_is.entry)

@@ -1,14 +1,26 @@
 """One session: the ratchet of one side (SPEC §5.3 to §5.5, §5.7, §5.9)."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 
 from . import message
 from .chain import BadPrevious, Chain
-from .errors import Mismatch, Refused, Replayed
-from .handshake import InitBlock, Keys
+from .encoding import LH
+from .errors import Refused, Replayed
+from .handshake import Identity, InitBlock, Keys
+from .identity import DAY_MS, Entry
 from .kem_epochs import BadEpoch, Machine
-from .message import BUCKETS, LARGEST_CONTENT, NOTHING, OVERHEAD, Envelope, Header, Text, bucket_for
+from .message import (
+    LARGEST_CONTENT,
+    NOTHING,
+    OVERHEAD,
+    Envelope,
+    Header,
+    NotForThisSession,
+    Text,
+    bucket_for,
+)
 from .primitives import x25519_agree, x25519_checked, x25519_public
 from .root import step
 
@@ -26,13 +38,13 @@ class Forked(Refused):
 class RolledBack(Refused):
     """An index that was opened before, under another tag: the peer fell back. [rollback-is-seen]"""
 
-    expect = "rolled back"
+    expect = "fell back"
 
 
-class NothingToSend(Refused):
-    """B cannot send before it opened something."""
+class NotIntroduced(Refused):
+    """B seals nothing before A's manifest bore out who A is. [no-reply-before-introduction]"""
 
-    expect = "cannot send yet"
+    expect = "not introduced"
 
 
 @dataclass
@@ -44,6 +56,16 @@ class Receiving:
     ratchet_key: bytes
     epoch: int
     chain: Chain
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A message that was opened: its content, what it acknowledges, and its name (SPEC §5.4)."""
+
+    content: bytes
+    acknowledged: tuple[int, int] | None
+    chain: int
+    n: int
 
 
 @dataclass
@@ -66,24 +88,36 @@ class Session:
     receiving: Receiving | None = None
     ended: list[Receiving] = field(default_factory=list)
     stuck: tuple[int, int] | None = None
-    acknowledged: tuple[int, int] = (0, 0)
     tags: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    events: list[str] = field(default_factory=list)
+    claimed: Identity | None = None
 
     @classmethod
-    def of_a(cls, keys: Keys, block: bytes, peer: bytes, device_kem_seed: bytes, now: int) -> "Session":
+    def of_a(cls, keys: Keys, block: bytes, peer: bytes, device_kem_seed: bytes) -> "Session":
         """A: the peer's key is SPKb, a step is owed (SPEC §5.4)."""
-        kem = Machine.of_a(device_kem_seed, now)
+        kem = Machine.of_a(device_kem_seed)
         ours = keys.session_id, keys.root, None, peer, None
         init_id = InitBlock.decode(block).init_id()
         return cls(*ours, keys.header_a, keys.next_header_b, True, kem, init=block, init_id=init_id)
 
     @classmethod
-    def of_b(cls, keys: Keys, block: bytes, own: bytes, now: int) -> "Session":
-        """B: its own key is SPKb; it cannot send before it opened something."""
+    def of_b(cls, keys: Keys, block: bytes, own: bytes, claimed: Identity) -> "Session":
+        """B: its own key is SPKb; it owes no step, and nothing is sealed before A was introduced."""
         ours = keys.session_id, keys.root, own, None, None
         init_id = InitBlock.decode(block).init_id()
-        return cls(*ours, keys.next_header_b, keys.header_a, False, Machine.of_b(now), init_id=init_id)
+        header_keys = keys.next_header_b, keys.header_a
+        return cls(*ours, *header_keys, False, Machine.of_b(), init_id=init_id, claimed=claimed)
+
+    @property
+    def events(self) -> list[tuple[str, object]]:
+        """What a client would hear of the last message: the machine's and the session's own, in order."""
+        return self.kem.events
+
+    def introduce(self, account: bytes, entry: Entry) -> None:
+        """At B, with an entry of a manifest that verified for the claimed account (SPEC §4.4)."""
+        if self.claimed:
+            self.claimed.matches(account, entry)
+            self.kem.introduce(entry.kem)
+            self.claimed = None
 
     @property
     def status(self) -> str:
@@ -95,11 +129,12 @@ class Session:
 
     def seal(self, content: bytes, draws, now: int) -> bytes:
         if len(content) > LARGEST_CONTENT - len(self.init or b""):
-            raise message.OutsideLimits("content")
+            raise message.ContentTooLong(f"{len(content)} bytes")
+        if self.claimed or (self.sending is None and not self.owes):
+            raise NotIntroduced("nothing is known of A")
+        self.events.clear()
         if self.owes:
             self.begin_chain(draws, now)
-        elif self.sending is None:
-            raise NothingToSend("nothing was opened")
         self.kem.prepare(draws)
         n = self.sending.length
         header = Header(x25519_public(self.own), n, self.pn, self.chain_epoch, bytes(12))
@@ -149,18 +184,19 @@ class Session:
 
     # Receiving
 
-    def open(self, data: bytes, now: int) -> bytes:
-        """The content. All of it happens on a copy, which is kept only at the end. [open-then-commit]"""
+    def open(self, data: bytes, now: int) -> Opened:
+        """What the message says. All of it happens on a copy, which is kept only at the end. [open-then-commit]"""
         ahead = deepcopy(self)
+        ahead.events.clear()
         content = ahead.open_ahead(data, now)
         self.__dict__.update(ahead.__dict__)
         return content
 
-    def open_ahead(self, data: bytes, now: int) -> bytes:
+    def open_ahead(self, data: bytes, now: int) -> Opened:
         envelope = Envelope.decode(data)
         if envelope.init is not None:
-            if self.kem.side != "B" or InitBlock.decode(envelope.init).init_id() != self.init_id:
-                raise Mismatch("an init block of another session")
+            if self.kem.side != "B" or init_id_of(envelope.init) != self.init_id:
+                raise NotForThisSession("an init block of another session")
         known = [self.receiving] if self.receiving else []
         old = list(reversed(self.ended))
         keys = [c.header_key for c in known] + [self.next_header_key_peer] + [c.header_key for c in old]
@@ -180,10 +216,10 @@ class Session:
             del self.tags[next(iter(self.tags))]
         self.kem.take_in(header.epoch, text.kind, text.object)
         self.kem.messages += 1
-        self.covered(text.ack_chain, text.ack_count)
+        covered = self.covered(text.ack_chain, text.ack_count)
         self.init = None
-        self.keep_within_bounds()
-        return text.content
+        self.keep_within_bounds(now)
+        return Opened(text.content, covered, at.number, header.n)
 
     def take_leaf(self, at: Receiving, n: int, tag: bytes) -> bytes:
         try:
@@ -198,6 +234,7 @@ class Session:
         last = self.receiving
         if last:
             last.chain.finish(header.pn)
+            last.chain.note(now // DAY_MS)
             if last.chain.nodes:
                 self.ended.append(last)
         elif header.pn:
@@ -213,28 +250,37 @@ class Session:
         self.kem.peer_stepped(header.epoch, now)
         return self.receiving
 
-    def covered(self, chain: int, count: int) -> None:
-        """An acknowledgement of the peer's. [own-rollback-is-seen]"""
+    def covered(self, chain: int, count: int) -> tuple[int, int] | None:
+        """What an acknowledgement of the peer's says; None if nothing, or of what was never sent."""
         sent = (self.chains_sent - 1, self.sending.length) if self.sending else (0, 0)
         if (chain, count) > sent:
-            self.events.append("own rollback")
-        else:
-            self.acknowledged = max(self.acknowledged, (chain, count))
+            self.events.append(("event", "acknowledged beyond sent"))  # [own-rollback-is-seen]
+            return None
+        return (chain, count) if (chain, count) != (0, 0) else None
 
-    def keep_within_bounds(self) -> None:
-        """[gaps-are-bounded]"""
+    def keep_within_bounds(self, now: int) -> None:
+        """[gaps-are-bounded] [gaps-expire]"""
+        day = now // DAY_MS
+        self.receiving.chain.note_first_of(day)
+        chains = self.ended + [self.receiving]
+        for old in chains:
+            self.giving_up(old, lambda chain: chain.expire(day))
         self.ended = [old for old in self.ended if old.chain.nodes]
         while len(self.ended) > ENDED_CHAINS_KEPT:
-            self.give_up(self.ended.pop(0))
-        chains = self.ended + [self.receiving]
-        while sum(len(c.chain.nodes) for c in chains) > NODES_KEPT:
-            oldest = next(c for c in chains if c.chain.nodes)
-            gap = oldest.chain.give_up_lowest()
-            self.stuck = self.stuck or (oldest.number, gap.first)
+            self.giving_up(self.ended.pop(0), Chain.give_up_all)
+        while sum(len(old.chain.nodes) for old in chains) > NODES_KEPT:
+            oldest = next(old for old in chains if old.chain.nodes)
+            self.giving_up(oldest, Chain.give_up_lowest)
 
-    def give_up(self, old: Receiving) -> None:
-        self.stuck = self.stuck or (old.number, old.chain.first_gap)
-        self.events.append("gap given up")
+    def giving_up(self, old: Receiving, deletes: Callable[[Chain], object]) -> None:
+        """Acknowledgement stays before the first gap that was ever given up (SPEC §5.9)."""
+        before, first_gap = old.chain.watermark, old.chain.first_gap
+        deletes(old.chain)
+        if old.chain.watermark != before:
+            self.stuck = self.stuck or (old.number, first_gap)
+            self.events.append(("given up", f"{old.number} {old.chain.watermark}"))
 
 
-assert BUCKETS[-1] >= OVERHEAD + LARGEST_CONTENT
+def init_id_of(block: bytes) -> bytes:
+    """The name of a handshake by its init block, which is not looked at otherwise."""
+    return LH("init id", block[9:41], block[41:1129])

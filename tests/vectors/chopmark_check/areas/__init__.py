@@ -15,6 +15,7 @@ from . import (
     link,
     prekey,
     root,
+    session,
     signature,
 )
 
@@ -31,6 +32,7 @@ MODULES = (
     chain,
     root,
     body,
+    session,
     content,
 )
 AREAS: dict[str, ModuleType] = {

@@ -56,7 +56,7 @@ def from_a(given: Given) -> Came:
 
 def from_b(given: Given) -> Came:
     account, id, secrets = device(given, "B")
-    block = decode(given)
+    block = decode_block(given.bytes("init block"))
     claimed, keys = respond(account, secrets.entry(id), secrets, *prekeys(given), block)
     return [
         ("A account id", claimed.account),
@@ -69,8 +69,8 @@ def from_b(given: Given) -> Came:
 
 
 @refused_as({InvalidKey: "malformed", OutsideLimits: "malformed"})
-def decode(given: Given) -> InitBlock:
-    return InitBlock.decode(given.bytes("init block"))
+def decode_block(data: bytes) -> InitBlock:
+    return InitBlock.decode(data)
 
 
 OPERATIONS = {"initiate": from_a, "respond": from_b}
