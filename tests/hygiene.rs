@@ -1,5 +1,6 @@
 //! How secrets are made, kept, shown and forgotten; and which keys and points are refused wherever a peer can put them.
 
+mod constant_time;
 mod memory;
 mod points;
 mod randomness;
