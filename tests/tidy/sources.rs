@@ -127,8 +127,14 @@ fn every_file_begins_with_a_module_doc() {
 fn no_file_has_an_unsafe_block() {
     // Spelt in two, so that this line is not a finding.
     let word = concat!("un", "safe");
+    // A package of its own that ships nothing: it talks to valgrind and reads the cycle counter.
+    let apart = [
+        "tests/hygiene/constant_time/src/memcheck.rs",
+        "tests/hygiene/constant_time/src/dudect.rs",
+    ];
     let mut findings = Vec::new();
-    for source in sources().iter().filter(|source| !source.is_generated()) {
+    for source in sources().iter().filter(|source| !source.is_generated() && !source.is_in(&apart))
+    {
         for (index, line) in source.text.lines().enumerate() {
             let code = line.trim_start();
             let opens = ["{", "fn", "impl", "extern"].map(|next| format!("{word} {next}"));
