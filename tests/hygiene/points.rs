@@ -19,7 +19,7 @@ use chopmark_core::{
     identity::{DeviceKeys, ManifestError, Purpose, RootKeys, Seed, SignedManifest},
     label,
     prekey::{BundleError, SIGNED_PREKEY_VALIDITY, VerifiedBundle},
-    secret::Secret,
+    secret::{Key, Secret},
     session::{Acknowledged, Session},
     signature::{SigningKey, root::RootSigningKey},
 };
@@ -150,10 +150,9 @@ enum Slot {
 /// taken to be zeros, as it is for a point of low order.
 fn first_message(peer: &Party, slot: Slot, point: &[u8; 32], known: Option<&SecretKey>) -> Vec<u8> {
     let mut rng = rng();
-    let zeros = Secret::new([0; 32]);
     let fresh = |byte| SecretKey::from_secret(Secret::new([byte; 32]));
     let agree = |ours: &SecretKey, theirs: &dh::PublicKey, at: Slot| match (slot == at, known) {
-        (true, None) => zeros.clone(),
+        (true, None) => Key::new([0; 32]),
         (true, Some(known)) => known.diffie_hellman(theirs).unwrap(),
         (false, _) => ours.diffie_hellman(theirs).unwrap(),
     };
@@ -247,7 +246,7 @@ fn refused(slot: Slot, error: RespondError) {
     let peer = Party::new(&mut rng());
     let respond = |message: &[u8]| {
         Session::respond(&peer.own(), &peer.signed, None, message, NOW).map(|opened| {
-            assert_eq!(&opened.content[..], b"forged");
+            assert_eq!(&opened.message.content[..], b"forged");
         })
     };
     // By hand, but with keys that are good, it is a message like any other.

@@ -33,16 +33,12 @@ pub(super) fn try_seal(
 
 /// Opens and moves the session on.
 pub(super) fn open(session: &mut Session, envelope: &[u8]) -> Vec<u8> {
-    let opened = session.open(envelope, NOW).unwrap();
-    let content = opened.content.to_vec();
-    *session = opened.session;
-    content
+    party::open(session, envelope).content.to_vec()
 }
 
 /// Seals and moves the session on, as if it had been stored.
 pub(super) fn seal(session: &mut Session, content: &[u8], rng: &mut impl TryCryptoRng) -> Vec<u8> {
     let sealed = session.seal(content, NOW, rng).unwrap();
-    let sent = sealed.commit(|_| Ok::<_, core::convert::Infallible>(())).unwrap();
-    *session = sent.state;
+    let sent = sealed.commit(|_, _| Ok::<_, core::convert::Infallible>(())).unwrap();
     sent.envelope.into_bytes()
 }

@@ -6,7 +6,7 @@
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::secret::Secret;
+use crate::secret::{Key, Secret};
 
 /// Bytes that are not an encoding of what was asked for. Nothing was taken from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -68,6 +68,14 @@ impl<'a> Reader<'a> {
     pub fn secret(&mut self) -> Result<Secret, DecodeError> {
         let bytes = self.array::<32>()?;
         Ok(Secret::written(|secret| secret.copy_from_slice(bytes)))
+    }
+
+    /// The next 32 bytes as a key, in its place.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] when fewer are left.
+    pub fn key(&mut self) -> Result<Key, DecodeError> {
+        self.array().map(|bytes| Key::new(*bytes))
     }
 
     /// A `u8`.
@@ -159,6 +167,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Lays `parts` one behind another into the front of `bytes`. Returns how many bytes they took, or 0 and nothing laid if
+/// there is no room.
+pub(crate) fn lay(bytes: &mut [u8], parts: &[&[u8]]) -> usize {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let Some(mut rest) = bytes.get_mut(..length) else { return 0 };
+    for part in parts {
+        let Some((slot, behind)) = rest.split_at_mut_checked(part.len()) else { return 0 };
+        slot.copy_from_slice(part);
+        rest = behind;
+    }
+    length
+}
+
 /// A string too long for its length prefix. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a string is too long for its length prefix")]
@@ -194,6 +215,11 @@ impl Writer {
         }
         self.written.extend_from_slice(bytes);
         self
+    }
+
+    /// The 32 bytes of a key.
+    pub fn key(&mut self, key: &Key) -> &mut Self {
+        self.bytes(key.expose())
     }
 
     /// The 32 bytes of a secret.

@@ -10,7 +10,11 @@ use rand_core::TryCryptoRng;
 use thiserror::Error;
 use x25519_dalek::{PublicKey as Point, StaticSecret};
 
-use crate::{codec::DecodeError, random::RandomnessError, secret::Secret};
+use crate::{
+    codec::DecodeError,
+    random::RandomnessError,
+    secret::{Key, Secret},
+};
 
 /// The result of an agreement would not depend on our secret key. No shared secret exists; the peer misbehaved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -78,24 +82,15 @@ impl SecretKey {
 
     /// The public key.
     pub fn public(&self) -> &PublicKey {
-        self.public.get_or_init(|| PublicKey(Point::from(&self.scalar()).to_bytes()))
+        self.public.get_or_init(|| public_of(self.secret.expose()))
     }
 
     /// Agrees on 32 bytes with the owner of `peer`. They are to be fed to a key derivation, not used as a key.
     ///
     /// # Errors
     /// [`NonContributory`] when the result is all zeros (SPEC §1.2 `[x25519-inputs-refused]`).
-    pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<Secret, NonContributory> {
-        let shared = self.scalar().diffie_hellman(&Point::from(peer.0));
-        if !shared.was_contributory() {
-            return Err(NonContributory);
-        }
-        Ok(Secret::written(|secret| secret.copy_from_slice(shared.as_bytes())))
-    }
-
-    /// A copy in the form that the curve wants, wiped when dropped.
-    fn scalar(&self) -> StaticSecret {
-        StaticSecret::from(*self.secret.expose())
+    pub fn diffie_hellman(&self, peer: &PublicKey) -> Result<Key, NonContributory> {
+        agree(self.secret.expose(), peer)
     }
 }
 
@@ -111,6 +106,52 @@ impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("dh::SecretKey(..)")
     }
+}
+
+/// A secret key in its place, for one handshake or one chain: without allocation, and without a public half to keep.
+pub(crate) struct EphemeralKey(Key);
+
+impl EphemeralKey {
+    pub(crate) fn generate(
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Self, RandomnessError> {
+        Key::random(rng).map(Self)
+    }
+
+    pub(crate) const fn from_key(key: Key) -> Self {
+        Self(key)
+    }
+
+    /// The key that a longer-lived one lends to the first chain.
+    pub(crate) fn copy_of(key: &SecretKey) -> Self {
+        Self(Key::new(*key.secret.expose()))
+    }
+
+    pub(crate) const fn as_key(&self) -> &Key {
+        &self.0
+    }
+
+    /// The public key, computed at each call.
+    pub(crate) fn public(&self) -> PublicKey {
+        public_of(self.0.expose())
+    }
+
+    /// See [`SecretKey::diffie_hellman`].
+    pub(crate) fn diffie_hellman(&self, peer: &PublicKey) -> Result<Key, NonContributory> {
+        agree(self.0.expose(), peer)
+    }
+}
+
+fn public_of(secret: &[u8; 32]) -> PublicKey {
+    PublicKey(Point::from(&StaticSecret::from(*secret)).to_bytes())
+}
+
+fn agree(secret: &[u8; 32], peer: &PublicKey) -> Result<Key, NonContributory> {
+    let shared = StaticSecret::from(*secret).diffie_hellman(&Point::from(peer.0));
+    if !shared.was_contributory() {
+        return Err(NonContributory);
+    }
+    Ok(Key::new(shared.to_bytes()))
 }
 
 /// Whether the little-endian coordinate is below p = 2^255 - 19; false when the high bit is set.
@@ -172,7 +213,7 @@ mod tests {
         );
         assert_eq!(
             bob.diffie_hellman(&alice).unwrap(),
-            Secret::new(hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"))
+            Key::new(hex("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"))
         );
     }
 

@@ -12,11 +12,15 @@ use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlK
 use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{codec::DecodeError, random::RandomnessError, secret::Secret};
+use crate::{
+    codec::DecodeError,
+    random::{self, RandomnessError},
+    secret::Key,
+};
 
 /// An ML-KEM-768 encapsulation key: 1,184 bytes that pass the modulus check of FIPS 203, section 7.2.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EncapsulationKey(Box<[u8; Self::LENGTH]>);
+pub struct EncapsulationKey([u8; Self::LENGTH]);
 
 impl EncapsulationKey {
     /// Length in bytes.
@@ -30,11 +34,11 @@ impl EncapsulationKey {
         if !mlkem768::validate_public_key(&MlKem768PublicKey::from(bytes)) {
             return Err(DecodeError::InvalidKey);
         }
-        Ok(Self(Box::new(*bytes)))
+        Ok(Self(*bytes))
     }
 
     /// The encoded key of FIPS 203.
-    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+    pub const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
 
@@ -45,11 +49,11 @@ impl EncapsulationKey {
     pub fn encapsulate(
         &self,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<(Ciphertext, Secret), RandomnessError> {
-        let message = Secret::random(rng)?;
+    ) -> Result<(Ciphertext, Key), RandomnessError> {
+        let message = Key::random(rng)?;
         let key = MlKem768PublicKey::from(self.as_bytes());
         let (ciphertext, mut shared) = mlkem768::encapsulate(&key, *message.expose());
-        let secret = Secret::written(|secret| secret.copy_from_slice(&shared));
+        let secret = Key::new(shared);
         shared.zeroize();
         Ok((Ciphertext::from_bytes(ciphertext.as_slice()), secret))
     }
@@ -63,19 +67,19 @@ impl fmt::Debug for EncapsulationKey {
 
 /// An ML-KEM-768 ciphertext: 1,088 bytes. Every such string decapsulates to something.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Ciphertext(Box<[u8; Self::LENGTH]>);
+pub struct Ciphertext([u8; Self::LENGTH]);
 
 impl Ciphertext {
     /// Length in bytes.
     pub const LENGTH: usize = 1088;
 
     /// Takes 1,088 bytes.
-    pub fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Self {
-        Self(Box::new(*bytes))
+    pub const fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Self {
+        Self(*bytes)
     }
 
     /// The encoded ciphertext of FIPS 203.
-    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+    pub const fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
 }
@@ -106,11 +110,7 @@ impl DecapsulationKey {
     /// # Errors
     /// [`RandomnessError`] when the source fails.
     pub fn generate(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, RandomnessError> {
-        let (d, z) = (Secret::random(rng)?, Secret::random(rng)?);
-        let mut seed = Zeroizing::new([0; Self::SEED_LENGTH]);
-        for (to, from) in seed.iter_mut().zip(d.expose().iter().chain(z.expose())) {
-            *to = *from;
-        }
+        let seed = random_seed(rng)?;
         Ok(Self::from_seed(&seed))
     }
 
@@ -130,21 +130,12 @@ impl DecapsulationKey {
     }
 
     /// The shared secret of `ciphertext`; an unrelated one if the ciphertext was not made for this key.
-    pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Secret {
-        let ciphertext = MlKem768Ciphertext::from(ciphertext.as_bytes());
-        let mut shared = mlkem768::decapsulate(&self.expanded().private, &ciphertext);
-        let secret = Secret::written(|secret| secret.copy_from_slice(&shared));
-        shared.zeroize();
-        secret
+    pub fn decapsulate(&self, ciphertext: &Ciphertext) -> Key {
+        self.expanded().decapsulate(ciphertext)
     }
 
     fn expanded(&self) -> &Expanded {
-        self.0.expanded.get_or_init(|| {
-            let pair = mlkem768::generate_key_pair(*self.0.seed);
-            let public = EncapsulationKey(Box::new(*pair.pk()));
-            let (private, _) = pair.into_parts();
-            Box::new(Expanded { public, private })
-        })
+        self.0.expanded.get_or_init(|| Box::new(Expanded::of(&self.0.seed)))
     }
 }
 
@@ -163,10 +154,70 @@ impl fmt::Debug for DecapsulationKey {
     }
 }
 
+/// A decapsulation key for one ciphertext: its seed and no more, in its place and without allocation.
+///
+/// What the implementation makes of the seed lives as long as the call that asks for it.
+pub(crate) struct OneUseKey(Zeroizing<[u8; DecapsulationKey::SEED_LENGTH]>);
+
+impl OneUseKey {
+    pub(crate) fn generate(
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Self, RandomnessError> {
+        random_seed(rng).map(Self)
+    }
+
+    pub(crate) fn from_seed(seed: &[u8; DecapsulationKey::SEED_LENGTH]) -> Self {
+        Self(Zeroizing::new(*seed))
+    }
+
+    pub(crate) fn expose_seed(&self) -> &[u8; DecapsulationKey::SEED_LENGTH] {
+        &self.0
+    }
+
+    /// The public half, computed at each call.
+    pub(crate) fn encapsulation_key(&self) -> EncapsulationKey {
+        Expanded::of(&self.0).public.clone()
+    }
+
+    /// The shared secret of `ciphertext`, and the public half that belongs to it.
+    pub(crate) fn decapsulate(&self, ciphertext: &Ciphertext) -> (Key, EncapsulationKey) {
+        let expanded = Expanded::of(&self.0);
+        (expanded.decapsulate(ciphertext), expanded.public.clone())
+    }
+}
+
+fn random_seed(
+    rng: &mut (impl TryCryptoRng + ?Sized),
+) -> Result<Zeroizing<[u8; DecapsulationKey::SEED_LENGTH]>, RandomnessError> {
+    let mut seed = Zeroizing::new([0; DecapsulationKey::SEED_LENGTH]);
+    // Two draws: neither `d` nor `z` may be zeros.
+    let (d, z) = seed.split_at_mut(32);
+    random::fill(rng, d)?;
+    random::fill(rng, z)?;
+    Ok(seed)
+}
+
 /// Both halves as the implementation wants them.
 struct Expanded {
     public: EncapsulationKey,
     private: MlKem768PrivateKey,
+}
+
+impl Expanded {
+    fn of(seed: &[u8; DecapsulationKey::SEED_LENGTH]) -> Self {
+        let pair = mlkem768::generate_key_pair(*seed);
+        let public = EncapsulationKey(*pair.pk());
+        let (private, _) = pair.into_parts();
+        Self { public, private }
+    }
+
+    fn decapsulate(&self, ciphertext: &Ciphertext) -> Key {
+        let ciphertext = MlKem768Ciphertext::from(ciphertext.as_bytes());
+        let mut shared = mlkem768::decapsulate(&self.private, &ciphertext);
+        let secret = Key::new(shared);
+        shared.zeroize();
+        secret
+    }
 }
 
 impl Drop for Expanded {

@@ -59,8 +59,8 @@ impl LinkSecret {
 
     fn derive(&self, label: &str) -> Secret {
         let prk = kdf::extract_labelled(label::LINK_EXTRACT.as_bytes(), self.0.as_slice());
-        let [child] = kdf::expand(&prk, label, &[]);
-        Secret::written(|secret| secret.copy_from_slice(&*child))
+        let [child] = kdf::expand(prk.expose(), label, &[]);
+        child.into()
     }
 }
 

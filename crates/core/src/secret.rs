@@ -1,4 +1,8 @@
-//! The one type in which secret bytes live.
+//! The two types in which secret bytes live: [`Secret`] for as long as it takes, [`Key`] for a moment or in its place.
+//!
+//! A move copies bytes and forgets the old ones without wiping them. A [`Secret`] is boxed, so what moves is its address.
+//! A [`Key`] lies where it stands and costs no allocation: it is made and used up within one operation, whose stack is
+//! wiped behind it, or it lives in a state that is itself boxed and never moves.
 
 use core::fmt;
 
@@ -85,6 +89,66 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Thirty-two secret bytes where they stand: wiped on drop, compared in constant time, never printed, not copied.
+///
+/// Moving one leaves its bytes behind in the frame that it left. See the module for where that is allowed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// Takes these 32 bytes. Copies the caller keeps are the caller's to wipe.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Draws a new key.
+    ///
+    /// # Errors
+    /// [`RandomnessError`] when the source fails or answers zeros (SPEC §1.2).
+    pub fn random(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, RandomnessError> {
+        let mut key = Self([0; 32]);
+        random::fill(rng, &mut key.0)?;
+        Ok(key)
+    }
+
+    /// The bytes. Named so that a search for it finds every place where a secret is read.
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl ConstantTimeEq for Key {
+    fn ct_eq(&self, other: &Self) -> subtle::Choice {
+        self.0.as_slice().ct_eq(other.0.as_slice())
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other).into()
+    }
+}
+
+impl Eq for Key {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+impl From<[u8; 32]> for Key {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<Key> for Secret {
+    fn from(key: Key) -> Self {
+        Self::new(key.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +156,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         assert_eq!(format!("{:?}", Secret::new([0x41; 32])), "Secret(..)");
+        assert_eq!(format!("{:?}", Key::new([0x41; 32])), "Key(..)");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! A session: one device of ours and one of a peer's, their handshake and their ratchet.
 //!
-//! [`Session::seal`] and [`Session::open`] take a session as it was stored and return the next one beside their result;
-//! the one they were called on is untouched. What is sealed reaches the network through [`Sealed::commit`], which
-//! stores first. A session knows no clock, no disk and nothing of what it carries. SPEC §5.8.
+//! [`Session::seal`] and [`Session::open`] change nothing: each returns a guard that borrows the session and holds the
+//! message. [`Sealed::commit`] and [`Opened::commit`] apply it in place and store; what is sealed reaches the network
+//! through there only. A session knows no clock, no disk and nothing of what it carries. SPEC §5.8.
 //!
-//! Architecture invariant: a state that sealed or opened something is never used again unless its successor was lost
-//! before it was stored.
+//! Architecture invariant: what is in memory is used only while it is what the store has. When a store fails, every later
+//! call is refused until the session is loaded again.
 
 mod error;
 mod event;
@@ -15,30 +15,34 @@ pub(crate) mod pair;
 mod sealed;
 #[cfg(test)]
 mod simulation;
+mod state;
+pub(crate) mod stored;
 #[cfg(test)]
 mod tests;
 
 use core::{fmt, time::Duration};
 
-use rand_core::TryCryptoRng;
-use zeroize::Zeroizing;
-
 pub use crate::ratchet::{Acknowledged, BUCKETS, Envelope, MAX_CONTENT, OVERHEAD, Position};
 pub use error::{OpenError, SealError};
 pub use event::Event;
-pub use opened::Opened;
-pub use sealed::{Sealed, Sent, Unsent};
+pub use opened::{Answered, Incoming, Opened};
+use rand_core::TryCryptoRng;
+pub use sealed::{Outgoing, Sealed};
+
+use stored::Stored;
 
 use crate::{
-    codec::{DecodeError, Reader, Writer},
-    dh,
     handshake::{
         self, InitBlock, InitId, InitiateError, Own, PeerIdentity, Prekey, PrekeySecret,
         RespondError, WrongEntry,
     },
     identity::{AccountId, DeviceEntry},
     prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle},
-    ratchet::{Binding, KemEpoch, Parts, Ratchet},
+    ratchet::{
+        Binding, Draft, KemEpoch, Parts, Ratchet,
+        opening::{self, Committed},
+        sealing,
+    },
     time::{DAY, Timestamp},
 };
 
@@ -51,7 +55,11 @@ pub struct Session {
     /// Rides in front of every message until the first reply.
     init_block: Option<Box<[u8; InitBlock::LENGTH]>>,
     created: Timestamp,
-    ratchet: Ratchet,
+    /// What is in memory may be ahead of the store.
+    stale: bool,
+    /// All keys, in a box: a session that moves leaves none behind.
+    ratchet: Box<Ratchet>,
+    draft: Box<Draft>,
 }
 
 /// A session's name, the same on both sides and known to nobody else: 32 bytes.
@@ -99,8 +107,6 @@ pub enum Status {
 /// How long an unanswered session is tried before a fresh bundle should be fetched and a new session begun.
 pub const UNANSWERED: Duration = Duration::from_secs(14 * DAY.as_secs());
 
-const EXPORT_VERSION: u8 = 1;
-
 impl Session {
     /// Begins a session with the device that a verified bundle is for. It is `Opening`; store it before it seals.
     ///
@@ -140,7 +146,7 @@ impl Session {
         one_time: Option<&OneTimePrekeySecret>,
         envelope: &[u8],
         now: Timestamp,
-    ) -> Result<Opened, RespondError> {
+    ) -> Result<Answered, RespondError> {
         let signed = PrekeySecret { id: signed.id(), dh: signed.dh(), kem: signed.kem() };
         let one_time = one_time.map(|secret| PrekeySecret {
             id: secret.id(),
@@ -169,6 +175,8 @@ impl Session {
             init: block.id(),
             init_block: Some(block.encode()),
             created: now,
+            stale: false,
+            draft: Box::default(),
             ratchet: Ratchet::initiator(keys.root, *signed.dh, keys.header_a, keys.header_b, kem),
         })
     }
@@ -180,31 +188,31 @@ impl Session {
         one_time: Option<&PrekeySecret<'_>>,
         envelope: &[u8],
         now: Timestamp,
-    ) -> Result<Opened, RespondError> {
+    ) -> Result<Answered, RespondError> {
         let parts = Parts::of(envelope).ok_or(RespondError::NotAnEnvelope)?;
         let block = parts.init.ok_or(RespondError::NoInitBlock)?;
         let block = InitBlock::decode(block).map_err(|_| RespondError::NoInitBlock)?;
         let (claimed, keys) = handshake::respond(own, signed, one_time, &block)?;
-        let session = Self {
+        let kem = KemEpoch::responder(now);
+        let mut session = Self {
             id: keys.session,
             role: Role::Responder,
             peer: claimed,
             init: block.id(),
             init_block: None,
             created: now,
-            ratchet: Ratchet::responder(
-                keys.root,
-                dh::SecretKey::clone(signed.dh),
-                keys.header_a,
-                keys.header_b,
-                KemEpoch::responder(now),
-            ),
+            stale: false,
+            draft: Box::default(),
+            ratchet: Ratchet::responder(keys.root, signed.dh, keys.header_a, keys.header_b, kem),
         };
-        session.open(envelope, now).map_err(|error| match error {
+        let located = session.ratchet.locate(&parts).ok_or(RespondError::Forged)?;
+        let ahead = session.look_ahead_opening(located, &parts).map_err(|error| match error {
             OpenError::PeerMisbehaved => RespondError::PeerMisbehaved,
             OpenError::NonContributory => RespondError::NonContributory,
             _ => RespondError::Forged,
-        })
+        })?;
+        let message = session.apply_opened(session.id, ahead, now);
+        Ok(Answered { session, message })
     }
 
     /// Gives a session that the peer began the peer's device entry, out of the manifest of `account` that was verified.
@@ -229,18 +237,49 @@ impl Session {
         self.ratchet.kem().awaits_entry()
     }
 
-    /// Seals `content`, which may be empty: a probe. `self` is untouched.
+    /// Seals `content`, which may be empty: a probe. Nothing changes before [`Sealed::commit`], out of which the envelope
+    /// comes.
     ///
-    /// At most [`Self::max_content`] bytes. The envelope comes out of [`Sealed::commit`].
+    /// At most [`Self::max_content`] bytes.
     ///
     /// # Errors
     /// [`SealError`]: nothing was sealed.
     pub fn seal(
-        &self,
+        &mut self,
         content: &[u8],
         now: Timestamp,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<Sealed<Self>, SealError> {
+    ) -> Result<Sealed<'_, Self>, SealError> {
+        let ahead = self.look_ahead_sealing(content, now, rng)?;
+        let session = self.id;
+        Ok(Sealed::new(self, session, ahead))
+    }
+
+    /// Opens an envelope. Nothing changes before [`Opened::commit`].
+    ///
+    /// # Errors
+    /// [`OpenError`]: nothing was opened. [`OpenError::NotForThisSession`] says to try another one.
+    pub fn open(&mut self, envelope: &[u8], now: Timestamp) -> Result<Opened<'_, Self>, OpenError> {
+        if self.stale {
+            return Err(OpenError::Stale);
+        }
+        let parts = Parts::of(envelope).ok_or(OpenError::NotAnEnvelope)?;
+        let located = self.locate(&parts, parts.init_id()).ok_or(OpenError::NotForThisSession)?;
+        let ahead = self.look_ahead_opening(located, &parts)?;
+        let session = self.id;
+        Ok(Opened::new(self, session, ahead, now))
+    }
+
+    /// The pure half of [`Self::seal`].
+    pub(crate) fn look_ahead_sealing(
+        &mut self,
+        content: &[u8],
+        now: Timestamp,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<sealing::Ahead, SealError> {
+        if self.stale {
+            return Err(SealError::Stale);
+        }
         // SPEC §4.4 [no-reply-before-introduction].
         if self.awaits_introduction() {
             return Err(SealError::PeerUnknown);
@@ -249,52 +288,31 @@ impl Session {
         if content.len() > limit {
             return Err(SealError::TooLong { limit });
         }
-        let mut next = self.duplicate();
         let binding = Binding { session: &self.id, init: self.init_block.as_deref() };
-        let message = next.ratchet.seal(&binding, content, now, rng)?;
-        let mut events = Vec::new();
-        if next.ratchet.kem().epoch() > self.ratchet.kem().epoch() {
-            events.push(Event::EpochMixed { epoch: next.ratchet.kem().epoch() });
-        }
-        self.notice_confirmation(&next, &mut events);
-        Ok(Sealed::new(next, self.id, message, events))
+        self.ratchet.look_ahead_sealing(&binding, content, now, rng, &mut self.draft)
     }
 
-    /// Opens an envelope. `self` is untouched, whatever the envelope is.
-    ///
-    /// # Errors
-    /// [`OpenError`]: nothing was opened. [`OpenError::NotForThisSession`] says to try another one.
-    pub fn open(&self, envelope: &[u8], now: Timestamp) -> Result<Opened, OpenError> {
-        let parts = Parts::of(envelope).ok_or(OpenError::NotAnEnvelope)?;
-        if let Some(init) = parts.init {
-            let ours = self.role == Role::Responder
-                && InitBlock::decode(init).is_ok_and(|block| block.id() == self.init);
-            if !ours {
-                return Err(OpenError::NotForThisSession);
-            }
+    /// Whether an envelope is for this session, judged by its header and, if it has one, its init block.
+    pub(crate) fn locate(
+        &self,
+        parts: &Parts<'_>,
+        init: Option<InitId>,
+    ) -> Option<opening::Located> {
+        let ours = self.role == Role::Responder && init == Some(self.init);
+        if parts.init.is_some() && !ours {
+            return None;
         }
+        self.ratchet.locate(parts)
+    }
+
+    /// The pure half of [`Self::open`].
+    pub(crate) fn look_ahead_opening(
+        &mut self,
+        located: opening::Located,
+        parts: &Parts<'_>,
+    ) -> Result<opening::Ahead, OpenError> {
         let binding = Binding { session: &self.id, init: parts.init };
-        let ahead = self.ratchet.look_ahead(&binding, &parts)?;
-        // SPEC §5.5 [open-then-commit]: from here on the message is authentic.
-        let position = ahead.position;
-        let mut next = self.duplicate();
-        let committed = next.ratchet.commit(ahead, now);
-        next.init_block = None;
-        let mut events = committed.events;
-        self.notice_confirmation(&next, &mut events);
-        Ok(Opened {
-            session: next,
-            content: committed.content,
-            acknowledged: committed.acknowledged,
-            position,
-            events,
-        })
-    }
-
-    fn notice_confirmation(&self, next: &Self, events: &mut Vec<Event>) {
-        if self.status() != Status::Confirmed && next.status() == Status::Confirmed {
-            events.push(Event::Confirmed);
-        }
+        self.ratchet.look_ahead_opening(located, &binding, parts, &mut self.draft)
     }
 
     /// The session's name.
@@ -364,67 +382,61 @@ impl Session {
     pub fn held_keys(&self) -> usize {
         self.ratchet.nodes()
     }
+}
 
-    /// The whole state, to be stored sealed: secret, versioned, of no dependency's format (SPEC §5.10).
-    pub fn export(&self) -> Zeroizing<Vec<u8>> {
-        let mut writer = Writer::with_capacity(EXPORT_ROOM);
-        writer.u8(EXPORT_VERSION).bytes(&self.id.0).flag(self.role == Role::Initiator);
-        self.peer.write(&mut writer);
-        writer.bytes(self.init.as_bytes()).u64(self.created.0);
-        writer.flag(self.init_block.is_some());
-        if let Some(block) = &self.init_block {
-            writer.bytes(&block[..]);
-        }
-        self.ratchet.write(&mut writer);
-        writer.finish_secret()
+impl Stored for Session {
+    fn stale(&mut self) -> &mut bool {
+        &mut self.stale
     }
 
-    /// Reads what [`Self::export`] wrote.
-    ///
-    /// # Errors
-    /// [`DecodeError`] for anything else; authenticity is the store's business.
-    pub fn import(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        match reader.u8()? {
-            EXPORT_VERSION => {}
-            other => return Err(DecodeError::Unknown(other)),
+    fn apply_sealed(&mut self, session: SessionId, ahead: sealing::Ahead) -> Outgoing {
+        let before = (self.epoch(), self.status());
+        let (envelope, position) = self.ratchet.commit_sealed(ahead, &mut self.draft);
+        let mut events = Vec::new();
+        if self.epoch() > before.0 {
+            events.push(Event::EpochMixed { epoch: self.epoch() });
         }
-        let id = SessionId(*reader.array()?);
-        let role = if reader.flag()? { Role::Initiator } else { Role::Responder };
-        let peer = PeerIdentity::read(&mut reader)?;
-        let init = InitId::from_bytes(*reader.array()?);
-        let created = Timestamp(reader.u64()?);
-        let init_block = match reader.flag()? {
-            true => Some(Box::new(*reader.array()?)),
-            false => None,
-        };
-        let ratchet = Ratchet::read(&mut reader)?;
-        reader.finish()?;
-        Ok(Self { id, role, peer, init, init_block, created, ratchet })
+        if self.status() > before.1 && self.status() == Status::Confirmed {
+            events.push(Event::Confirmed);
+        }
+        Outgoing { envelope, session, position, events }
     }
 
-    pub(crate) fn duplicate(&self) -> Self {
-        Self {
-            id: self.id,
-            role: self.role,
-            peer: self.peer.clone(),
-            init: self.init,
-            init_block: self.init_block.clone(),
-            created: self.created,
-            ratchet: self.ratchet.clone(),
+    fn apply_opened(
+        &mut self,
+        session: SessionId,
+        ahead: opening::Ahead,
+        now: Timestamp,
+    ) -> Incoming {
+        let before = self.status();
+        let Committed { position, content, acknowledged, mut events } =
+            self.ratchet.commit_opened(ahead, now, &mut self.draft);
+        self.init_block = None;
+        if self.status() > before && self.status() == Status::Confirmed {
+            events.push(Event::Confirmed);
         }
+        let (moved, dropped) = (false, Vec::new());
+        Incoming { session, position, content, acknowledged, events, moved, dropped }
     }
 }
 
-/// Room for an ordinary session, so that an export seldom grows.
-const EXPORT_ROOM: usize = 8192;
-
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id: _, role, peer: _, init: _, init_block: _, created: _, ratchet: _ } = self;
+        let Self {
+            id: _,
+            role,
+            peer: _,
+            init: _,
+            init_block: _,
+            created: _,
+            stale,
+            ratchet: _,
+            draft: _,
+        } = self;
         f.debug_struct("Session")
             .field("role", role)
             .field("status", &self.status())
+            .field("stale", stale)
             .finish_non_exhaustive()
     }
 }

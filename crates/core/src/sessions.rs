@@ -9,33 +9,36 @@ mod slots;
 mod tests;
 
 use core::fmt;
-use std::sync::Arc;
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    handshake::{InitBlock, InitId, WrongEntry},
+    handshake::{InitId, WrongEntry},
     identity::{AccountId, DeviceEntry},
-    session::{OpenError, Opened, Role, SealError, Sealed, Session, SessionId, Status},
+    ratchet::{Parts, opening, sealing},
+    session::{
+        Incoming, OpenError, Opened, Outgoing, Role, SealError, Sealed, Session, SessionId, Status,
+        stored::Stored,
+    },
     time::Timestamp,
 };
 
-/// The sessions with one device of a contact. Like a [`Session`] it is a value: sealing and opening return the next.
-///
-/// Cloning copies no key: sessions are shared, and each is wiped with its last holder.
-#[derive(Clone, Default)]
+/// The sessions with one device of a contact. Like a [`Session`] it changes when a message is committed, and is stored
+/// whole.
+#[derive(Default)]
 pub struct Sessions {
     /// In the order in which they were begun or answered here.
     entries: Vec<Entry>,
     /// Counts confirmations.
     confirmations: u64,
+    /// What is in memory may be ahead of the store.
+    stale: bool,
 }
 
-#[derive(Clone)]
 struct Entry {
-    session: Arc<Session>,
+    session: Session,
     /// When it was confirmed, as a count: 0 if it is not.
     confirmed: u64,
     /// Whether content was opened on it, while another session sent, since it sealed last.
@@ -50,19 +53,6 @@ impl Entry {
     }
 }
 
-/// A message that one of the sessions opened.
-#[non_exhaustive]
-pub struct OpenedByOne {
-    /// The sessions after this message.
-    pub sessions: Sessions,
-    /// What was opened, and the next state of the session that did, which is in `sessions` too.
-    pub opened: Opened,
-    /// Sending moved to another session: content that is not acknowledged is to be sealed again there.
-    pub moved: bool,
-    /// Sessions that had to go because there were too many. Their first messages are replays from now on.
-    pub dropped: Vec<SessionId>,
-}
-
 impl Sessions {
     /// No sessions.
     pub fn new() -> Self {
@@ -72,7 +62,12 @@ impl Sessions {
     /// Adds a session that was begun or answered, or puts back one that was introduced. Returns the names of those that
     /// had to go to make room; `session` itself may be among them.
     pub fn insert(&mut self, session: Session) -> Vec<SessionId> {
-        self.replace(Arc::new(session));
+        let id = session.id();
+        match self.entry(id) {
+            Some(entry) => entry.session = session,
+            None => self.entries.push(Entry { session, confirmed: 0, unanswered: false }),
+        }
+        self.count_confirmation(id);
         self.evict()
     }
 
@@ -92,17 +87,9 @@ impl Sessions {
             if !kept.session.awaits_introduction() {
                 return true;
             }
-            let mut session = kept.session.duplicate();
-            match session.introduce(account, entry) {
-                Ok(()) => {
-                    kept.session = Arc::new(session);
-                    true
-                }
-                Err(wrong) => {
-                    result = Err(wrong);
-                    false
-                }
-            }
+            let introduced = kept.session.introduce(account, entry);
+            result = introduced.and(result);
+            introduced.is_ok()
         });
         result
     }
@@ -114,7 +101,7 @@ impl Sessions {
 
     /// The session on which content goes out, if there is one.
     pub fn sending(&self) -> Option<&Session> {
-        slots::sending(&self.entries).map(|entry| &*entry.session)
+        slots::sending(&self.entries).map(|entry| &entry.session)
     }
 
     /// The session with this name.
@@ -130,7 +117,7 @@ impl Sessions {
 
     /// All sessions, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Session> {
-        self.entries.iter().map(|entry| &*entry.session)
+        self.entries.iter().map(|entry| &entry.session)
     }
 
     /// Whether there is none.
@@ -138,18 +125,18 @@ impl Sessions {
         self.entries.is_empty()
     }
 
-    /// Seals content on the session that sends.
+    /// Seals content on the session that sends. See [`Session::seal`].
     ///
     /// # Errors
     /// [`SealError::NoSession`] if there is none, else as [`Session::seal`].
     pub fn seal(
-        &self,
+        &mut self,
         content: &[u8],
         now: Timestamp,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<Sealed<Self>, SealError> {
-        let session = self.sending().ok_or(SealError::NoSession)?;
-        Ok(self.after(session.seal(content, now, rng)?))
+    ) -> Result<Sealed<'_, Self>, SealError> {
+        let id = self.sending().ok_or(SealError::NoSession)?.id();
+        self.seal_on(id, content, now, rng)
     }
 
     /// A session beside a confirmed one that sends, which needs an empty message: to get on if it is not confirmed, to
@@ -166,49 +153,66 @@ impl Sessions {
     /// # Errors
     /// [`SealError::NoSession`] if there is none of this name, else as [`Session::seal`].
     pub fn seal_probe(
-        &self,
+        &mut self,
         id: SessionId,
         probe: &[u8],
         now: Timestamp,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<Sealed<Self>, SealError> {
-        let session = self.find(id).ok_or(SealError::NoSession)?;
-        Ok(self.after(session.seal(probe, now, rng)?))
+    ) -> Result<Sealed<'_, Self>, SealError> {
+        self.seal_on(id, probe, now, rng)
     }
 
-    /// Opens an envelope with the session that it is for, found by its init block or by trial.
+    fn seal_on(
+        &mut self,
+        id: SessionId,
+        content: &[u8],
+        now: Timestamp,
+        rng: &mut (impl TryCryptoRng + ?Sized),
+    ) -> Result<Sealed<'_, Self>, SealError> {
+        if self.stale {
+            return Err(SealError::Stale);
+        }
+        let entry = self.entry(id).ok_or(SealError::NoSession)?;
+        let ahead = entry.session.look_ahead_sealing(content, now, rng)?;
+        Ok(Sealed::new(self, id, ahead))
+    }
+
+    /// Opens an envelope with the session that it is for, found by its init block or by trial. See [`Session::open`].
     ///
     /// # Errors
     /// [`OpenError::NotForThisSession`] if it is for none of them; else that of the session it is for.
-    pub fn open(&self, envelope: &[u8], now: Timestamp) -> Result<OpenedByOne, OpenError> {
-        let opened = match InitBlock::peek(envelope) {
-            Some(peeked) => self
-                .of_handshake(peeked.id)
-                .ok_or(OpenError::NotForThisSession)
-                .and_then(|session| session.open(envelope, now)),
-            None => self.open_by_trial(envelope, now),
-        }?;
-        let before = self.sending().map(Session::id);
-        let elsewhere = before != Some(opened.session.id());
-        let mut sessions = self.clone();
-        if let Some(entry) = sessions.replace(Arc::new(opened.session.duplicate())) {
-            entry.unanswered |= elsewhere && !opened.content.is_empty();
+    pub fn open(&mut self, envelope: &[u8], now: Timestamp) -> Result<Opened<'_, Self>, OpenError> {
+        if self.stale {
+            return Err(OpenError::Stale);
         }
-        let dropped = sessions.evict();
-        let moved = before != sessions.sending().map(Session::id);
-        Ok(OpenedByOne { sessions, opened, moved, dropped })
+        let parts = Parts::of(envelope).ok_or(OpenError::NotAnEnvelope)?;
+        let (id, located) = self.locate(&parts).ok_or(OpenError::NotForThisSession)?;
+        let entry = self.entry(id).ok_or(OpenError::NotForThisSession)?;
+        let ahead = entry.session.look_ahead_opening(located, &parts)?;
+        Ok(Opened::new(self, id, ahead, now))
     }
 
-    fn open_by_trial(&self, envelope: &[u8], now: Timestamp) -> Result<Opened, OpenError> {
+    /// The session that an envelope is for: the one that sends is tried first, then the newest.
+    fn locate(&self, parts: &Parts<'_>) -> Option<(SessionId, opening::Located)> {
+        let init = parts.init_id();
         let first = self.sending().map(Session::id);
         let others = self.iter().rev().filter(|session| Some(session.id()) != first);
-        for session in self.sending().into_iter().chain(others) {
-            match session.open(envelope, now) {
-                Err(OpenError::NotForThisSession) => {}
-                result => return result,
-            }
-        }
-        Err(OpenError::NotForThisSession)
+        self.sending()
+            .into_iter()
+            .chain(others)
+            .find_map(|session| session.locate(parts, init).map(|located| (session.id(), located)))
+    }
+
+    /// The entry of a session for which there is a guard.
+    fn held(&mut self, id: SessionId) -> &mut Entry {
+        let Some(entry) = self.entry(id) else {
+            unreachable!("a guard holds the set, so no session was taken from it");
+        };
+        entry
+    }
+
+    fn entry(&mut self, id: SessionId) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.session.id() == id)
     }
 
     /// The whole set, to be stored sealed: secret, versioned (SPEC §5.10).
@@ -238,48 +242,63 @@ impl Sessions {
         let mut entries = Vec::new();
         for _ in 0..reader.u8()? {
             let (confirmed, unanswered) = (reader.u64()?, reader.flag()?);
-            let session = Arc::new(Session::import(reader.var32(bytes.len())?)?);
+            let session = Session::import(reader.var32(bytes.len())?)?;
             entries.push(Entry { session, confirmed, unanswered });
         }
         reader.finish()?;
-        Ok(Self { entries, confirmations })
+        Ok(Self { entries, confirmations, stale: false })
     }
 
-    fn after(&self, sealed: Sealed<Session>) -> Sealed<Self> {
-        sealed.map(|session| {
-            let mut next = self.clone();
-            if let Some(entry) = next.replace(Arc::new(session)) {
-                entry.unanswered = false;
-            }
-            next.evict();
-            next
-        })
-    }
-
-    /// Puts a session in the place of its predecessor, or at the end.
-    fn replace(&mut self, session: Arc<Session>) -> Option<&mut Entry> {
-        let confirmed = session.status() == Status::Confirmed;
-        let id = session.id();
-        let entry = match self.entries.iter().position(|entry| entry.session.id() == id) {
-            Some(at) => self.entries.get_mut(at)?,
-            None => {
-                let session = Arc::clone(&session);
-                self.entries.push(Entry { session, confirmed: 0, unanswered: false });
-                self.entries.last_mut()?
-            }
-        };
-        entry.session = session;
-        if confirmed && entry.confirmed == 0 {
-            self.confirmations = self.confirmations.saturating_add(1);
-            entry.confirmed = self.confirmations;
+    /// Notes that the session with this name is confirmed, if it is.
+    fn count_confirmation(&mut self, id: SessionId) {
+        let next = self.confirmations.saturating_add(1);
+        if let Some(entry) = self.entry(id)
+            && entry.session.status() == Status::Confirmed
+            && entry.confirmed == 0
+        {
+            entry.confirmed = next;
+            self.confirmations = next;
         }
-        Some(entry)
     }
 
     fn evict(&mut self) -> Vec<SessionId> {
-        let surplus = slots::surplus(&self.entries);
-        self.entries.retain(|entry| !surplus.contains(&entry.session.id()));
-        surplus
+        let mut dropped = Vec::new();
+        while let Some(surplus) = slots::surplus(&self.entries) {
+            self.entries.retain(|entry| entry.session.id() != surplus);
+            dropped.push(surplus);
+        }
+        dropped
+    }
+}
+
+impl Stored for Sessions {
+    fn stale(&mut self) -> &mut bool {
+        &mut self.stale
+    }
+
+    fn apply_sealed(&mut self, session: SessionId, ahead: sealing::Ahead) -> Outgoing {
+        let entry = self.held(session);
+        let outgoing = entry.session.apply_sealed(session, ahead);
+        entry.unanswered = false;
+        self.count_confirmation(session);
+        self.evict();
+        outgoing
+    }
+
+    fn apply_opened(
+        &mut self,
+        session: SessionId,
+        ahead: opening::Ahead,
+        now: Timestamp,
+    ) -> Incoming {
+        let before = self.sending().map(Session::id);
+        let entry = self.held(session);
+        let mut incoming = entry.session.apply_opened(session, ahead, now);
+        entry.unanswered |= before != Some(session) && !incoming.content.is_empty();
+        self.count_confirmation(session);
+        incoming.dropped = self.evict();
+        incoming.moved = before != self.sending().map(Session::id);
+        incoming
     }
 }
 
@@ -288,14 +307,5 @@ const EXPORT_VERSION: u8 = 1;
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-impl fmt::Debug for OpenedByOne {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenedByOne")
-            .field("opened", &self.opened)
-            .field("moved", &self.moved)
-            .finish_non_exhaustive()
     }
 }

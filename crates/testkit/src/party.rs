@@ -1,10 +1,12 @@
 //! One device of one account, with a bundle as it is published, and sessions between two of them.
 
+use std::convert::Infallible;
+
 use chopmark_core::{
     handshake::Own,
     identity::{AccountId, DeviceId, DeviceKeys, RootKeys, Seed, SignedManifest, Stamp},
     prekey::{OneTimePrekeySecret, PrekeyId, SignedPart, SignedPrekeySecret, VerifiedBundle},
-    session::{Session, Status},
+    session::{Incoming, Session, Status},
     time::Timestamp,
 };
 use rand_chacha::ChaCha20Rng;
@@ -86,9 +88,9 @@ pub fn met(rng: &mut ChaCha20Rng) -> (Session, Session, Vec<u8>) {
     let mut bob = b.respond(&a, &first);
     for _ in 0..2 {
         let message = seal(&mut bob, b"ping", rng);
-        alice = alice.open(&message, NOW).expect("in order").session;
+        open(&mut alice, &message);
         let message = seal(&mut alice, b"pong", rng);
-        bob = bob.open(&message, NOW).expect("in order").session;
+        open(&mut bob, &message);
     }
     assert_eq!((alice.status(), bob.status()), (Status::Confirmed, Status::Confirmed));
     (alice, bob, first)
@@ -97,7 +99,12 @@ pub fn met(rng: &mut ChaCha20Rng) -> (Session, Session, Vec<u8>) {
 /// Seals and moves the session on, as if it had been stored.
 pub fn seal(session: &mut Session, content: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
     let sealed = session.seal(content, NOW, rng).expect("it fits");
-    let sent = sealed.commit(|_| Ok::<_, std::convert::Infallible>(())).expect("nothing to fail");
-    *session = sent.state;
+    let sent = sealed.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
     sent.envelope.into_bytes()
+}
+
+/// Opens what comes in order and moves the session on, as if it had been stored.
+pub fn open(session: &mut Session, envelope: &[u8]) -> Incoming {
+    let opened = session.open(envelope, NOW).expect("in order");
+    opened.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail")
 }

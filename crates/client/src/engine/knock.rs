@@ -103,10 +103,10 @@ impl Turn<'_, '_> {
             None => None,
         };
         let (one_time, prekey_of) = one_time.unzip();
-        let opened = self.respond(&signed, one_time.as_ref(), envelope)?;
-        let payload = Payload::decode(&opened.content.to_vec().into())
+        let answered = self.respond(&signed, one_time.as_ref(), envelope)?;
+        let payload = Payload::decode(&answered.message.content.to_vec().into())
             .map_err(|_| Rejected::Drop("no payload"))?;
-        let claimed = opened.session.peer().clone();
+        let claimed = answered.session.peer().clone();
         let id = *claimed.account.as_bytes();
         // SPEC §6.9 [capability-names-contact].
         if expected.is_some_and(|expected| *expected != id) {
@@ -162,7 +162,7 @@ impl Turn<'_, '_> {
             Some(_) => {}
         }
         // The session first: who shows someone else's manifest must not leave them in our list.
-        let moved = self.adopt(&id, opened, &entry)?;
+        let moved = self.adopt(&id, answered, &entry)?;
         contact.save(self.tx, &id)?;
         if let Some(number) = peeked.one_time_prekey {
             self.spend_one_time(number, peeked.id)?;

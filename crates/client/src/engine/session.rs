@@ -6,7 +6,9 @@ use bytes::Bytes;
 use chopmark_core::handshake::Own;
 use chopmark_core::identity::{DeviceEntry, SignedManifest};
 use chopmark_core::prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle};
-use chopmark_core::session::{Acknowledged, Event, OpenError, Opened, Session, SessionId, Status};
+use chopmark_core::session::{
+    Acknowledged, Answered, Event, OpenError, Session, SessionId, Status,
+};
 use chopmark_core::sessions::Sessions;
 use chopmark_wire::payload::{Payload, ResendAfter};
 
@@ -52,7 +54,7 @@ impl Turn<'_, '_> {
         signed: &SignedPrekeySecret,
         one_time: Option<&OneTimePrekeySecret>,
         envelope: &[u8],
-    ) -> Result<Opened, Rejected> {
+    ) -> Result<Answered, Rejected> {
         let account = self.account()?;
         let keys = account.device_keys()?;
         let own = Own { account: account.id()?, device: account.device_id(), keys: &keys };
@@ -64,10 +66,10 @@ impl Turn<'_, '_> {
     pub(crate) fn adopt(
         &mut self,
         contact: &[u8; 32],
-        opened: Opened,
+        answered: Answered,
         entry: &DeviceEntry,
     ) -> Result<bool, Rejected> {
-        let mut session = opened.session;
+        let mut session = answered.session;
         let account = session.peer().account;
         session
             .introduce(&account, entry)
@@ -103,7 +105,7 @@ impl Turn<'_, '_> {
     ///
     /// The next state is stored in this very transaction, and the envelope leaves after its commit.
     pub(crate) fn seal(&mut self, contact: &[u8; 32], content: &[u8]) -> Result<Stage, Error> {
-        let sessions = load(self.tx, contact)?;
+        let mut sessions = load(self.tx, contact)?;
         let Some(sending) = sessions.sending() else { return Ok(Stage::Unsealed) };
         let opening = sending.status() == Status::Opening;
         // SPEC §2.4 [equivocation-freezes], [recovery-is-acknowledged].
@@ -117,7 +119,7 @@ impl Turn<'_, '_> {
         self.tx.drop_record(Kind::Debt, contact)?;
         let slot = Slot::new(sealed.session(), sealed.position());
         let tx = &mut *self.tx;
-        let sent = sealed.commit(|unsent| save(tx, contact, unsent.state))?;
+        let sent = sealed.commit(|sessions, _| save(tx, contact, sessions))?;
         Ok(Stage::Sealed { envelope: Blob::new(sent.envelope.as_bytes()), slot })
     }
 
@@ -152,8 +154,8 @@ impl Turn<'_, '_> {
         contact: &[u8; 32],
         envelope: &[u8],
     ) -> Result<Arrived, Rejected> {
-        let sessions = load(self.tx, contact)?;
-        let one = sessions.open(envelope, self.now).map_err(|error| match error {
+        let mut sessions = load(self.tx, contact)?;
+        let opened = sessions.open(envelope, self.now).map_err(|error| match error {
             OpenError::PeerRolledBack => Rejected::Renew(*contact, Renewal::PeerRolledBack),
             OpenError::PeerForked => Rejected::Renew(*contact, Renewal::PeerForked),
             OpenError::NotForThisSession | OpenError::AlreadyOpened { remembered: false } => {
@@ -161,8 +163,9 @@ impl Turn<'_, '_> {
             }
             _ => Rejected::Drop("an envelope that does not open"),
         })?;
-        save(self.tx, contact, &one.sessions)?;
-        for event in &one.opened.events {
+        let tx = &mut *self.tx;
+        let message = opened.commit(|sessions, _| save(tx, contact, sessions))?;
+        for event in &message.events {
             // SPEC §5.9 [renewed-by-itself]: none of these heals by itself.
             let why = match event {
                 Event::AcknowledgedBeyondSent => Renewal::OwnRollback,
@@ -172,11 +175,11 @@ impl Turn<'_, '_> {
             };
             self.renew(contact, why)?;
         }
-        if let Some(acknowledged) = one.opened.acknowledged {
-            self.acknowledged(contact, one.opened.session.id(), acknowledged)?;
+        if let Some(acknowledged) = message.acknowledged {
+            self.acknowledged(contact, message.session, acknowledged)?;
         }
-        let payload = Payload::decode(&one.opened.content.to_vec().into()).ok();
-        Ok(Arrived { payload, moved: one.moved })
+        let payload = Payload::decode(&message.content.to_vec().into()).ok();
+        Ok(Arrived { payload, moved: message.moved })
     }
 
     /// Sends what brings sessions on without carrying anything: the step that confirms the one that sends, and the probes
@@ -244,20 +247,20 @@ impl Turn<'_, '_> {
     }
 
     fn probe(&mut self, contact: &[u8; 32], session: SessionId) -> Result<(), Error> {
-        let sessions = load(self.tx, contact)?;
+        let mut sessions = load(self.tx, contact)?;
         // What answers is empty; the first messages of a session bring the manifest without which nobody takes it.
         let opening = sessions.find(session).is_some_and(|it| it.status() == Status::Opening);
         let bytes = if opening { self.payload(contact, true, None)? } else { Bytes::new() };
+        let sending = sessions.sending().map(Session::id) == Some(session);
         let sealed = sessions
             .seal_probe(session, &bytes, self.now, self.rng)
             .map_err(|error| Error::Seal(error.to_string()))?;
-        let sending = sessions.sending().map(Session::id) == Some(session);
         if sending {
             self.tx.drop_record(Kind::Debt, contact)?;
         }
         let slot = Slot::new(sealed.session(), sealed.position());
         let tx = &mut *self.tx;
-        let sent = sealed.commit(|unsent| save(tx, contact, unsent.state))?;
+        let sent = sealed.commit(|sessions, _| save(tx, contact, sessions))?;
         let stage = Stage::Sealed { envelope: Blob::new(sent.envelope.as_bytes()), slot };
         self.queue_probe(contact, stage)
     }

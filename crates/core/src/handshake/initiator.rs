@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     codec::Writer,
-    dh::SecretKey,
+    dh::EphemeralKey,
     identity::{AccountId, DeviceEntry},
 };
 
@@ -24,8 +24,8 @@ pub(crate) fn initiate(
     rng: &mut (impl TryCryptoRng + ?Sized),
 ) -> Result<(InitBlock, Keys), InitiateError> {
     let refused = |_| InitiateError::NonContributory;
-    let ephemeral = SecretKey::generate(rng)?;
-    let ephemeral_public = *ephemeral.public();
+    let ephemeral = EphemeralKey::generate(rng)?;
+    let ephemeral_public = ephemeral.public();
     let (first, first_shared) = one_time.unwrap_or(signed).kem.encapsulate(rng)?;
     let (second, second_shared) = entry.kem().encapsulate(rng)?;
     let dh1 = own.keys.dh().diffie_hellman(signed.dh).map_err(refused)?;

@@ -7,11 +7,11 @@ use crate::{
     aead::{self, NotAuthentic, TAG},
     dh,
     hash::sha256,
-    kdf::{self, Key},
+    kdf,
     kem::{Ciphertext, EncapsulationKey},
     label,
     prekey::PrekeyId,
-    secret::Secret,
+    secret::Key,
     session::SessionId,
 };
 
@@ -67,16 +67,16 @@ pub(crate) struct Early {
 /// What the handshake yields.
 pub(crate) struct Keys {
     pub(crate) session: SessionId,
-    pub(crate) root: Secret,
+    pub(crate) root: Key,
     /// The initiator's first header key.
-    pub(crate) header_a: Secret,
+    pub(crate) header_a: Key,
     /// The responder's first header key.
-    pub(crate) header_b: Secret,
+    pub(crate) header_b: Key,
 }
 
 impl Early {
     /// `secrets` are DH2, DH3, DH4 if there is one, ss1 and ss2, in this order.
-    pub(crate) fn new(offer: [u8; 32], secrets: &[&Secret]) -> Self {
+    pub(crate) fn new(offer: [u8; 32], secrets: &[&Key]) -> Self {
         let mut inputs: [&[u8]; 5] = [&[]; 5];
         for (slot, secret) in inputs.iter_mut().zip(secrets) {
             *slot = secret.expose();
@@ -90,8 +90,8 @@ impl Early {
         identity: &[u8; PeerIdentity::LENGTH],
     ) -> Result<[u8; PeerIdentity::LENGTH + TAG], NotAuthentic> {
         let mut plain = Zeroizing::new(*identity);
-        let [key] = kdf::expand(&self.chaining, label::HANDSHAKE_BOX, &[]);
-        let tag = aead::seal(&key, &[0; 12], &self.offer, &mut plain[..])?;
+        let [key] = kdf::expand(self.chaining.expose(), label::HANDSHAKE_BOX, &[]);
+        let tag = aead::seal(key.expose(), &[0; 12], &self.offer, &mut plain[..])?;
         let mut sealed = [0; PeerIdentity::LENGTH + TAG];
         for (slot, byte) in sealed.iter_mut().zip(plain.iter().chain(&tag)) {
             *slot = *byte;
@@ -109,24 +109,19 @@ impl Early {
             .ok_or(NotAuthentic)?;
         let mut plain = Zeroizing::new(*sealed);
         let tag = tag.first_chunk().ok_or(NotAuthentic)?;
-        let [key] = kdf::expand(&self.chaining, label::HANDSHAKE_BOX, &[]);
-        aead::open(&key, &[0; 12], &self.offer, &mut plain[..], tag)?;
+        let [key] = kdf::expand(self.chaining.expose(), label::HANDSHAKE_BOX, &[]);
+        aead::open(key.expose(), &[0; 12], &self.offer, &mut plain[..], tag)?;
         Ok(plain)
     }
 
     /// Binds the initiator: DH1 and the box.
-    pub(crate) fn finish(self, first_agreement: &Secret, identity_box: &[u8]) -> Keys {
+    pub(crate) fn finish(self, first_agreement: &Key, identity_box: &[u8]) -> Keys {
         let transcript =
             sha256(label::HANDSHAKE_TRANSCRIPT, &[self.offer.as_slice(), identity_box]);
-        let extracted = kdf::extract(&self.chaining, &[first_agreement.expose()]);
-        let [root, header_a, header_b, session]: [Key; 4] =
-            kdf::expand(&extracted, label::HANDSHAKE_ROOT, &[&transcript]);
-        Keys {
-            session: SessionId::from_bytes(*session),
-            root: Secret::new(*root),
-            header_a: Secret::new(*header_a),
-            header_b: Secret::new(*header_b),
-        }
+        let extracted = kdf::extract(self.chaining.expose(), &[first_agreement.expose()]);
+        let [root, header_a, header_b, session] =
+            kdf::expand(extracted.expose(), label::HANDSHAKE_ROOT, &[&transcript]);
+        Keys { session: SessionId::from_bytes(*session.expose()), root, header_a, header_b }
     }
 }
 
@@ -136,7 +131,12 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::{dh::SecretKey, identity::AccountId, identity::DeviceId, kem::DecapsulationKey};
+    use crate::{
+        dh::SecretKey,
+        identity::{AccountId, DeviceId},
+        kem::DecapsulationKey,
+        secret::Secret,
+    };
 
     /// `LH` of SPEC §1.3, written out once more.
     fn labelled(label: &str, parts: &[&[u8]]) -> [u8; 32] {
@@ -178,7 +178,7 @@ mod tests {
         let (ephemeral, identity) = (*dh(8).public(), [9; PeerIdentity::LENGTH]);
         let first = Ciphertext::from_bytes(&[10; Ciphertext::LENGTH]);
         let second = Ciphertext::from_bytes(&[11; Ciphertext::LENGTH]);
-        let secrets = [21, 22, 23, 24, 25].map(|byte| Secret::new([byte; 32]));
+        let secrets = [21, 22, 23, 24, 25].map(|byte| Key::new([byte; 32]));
         let [dh2, dh3, dh4, ss1, ss2] = &secrets;
 
         for one_time in [Some(one_time), None] {
@@ -222,7 +222,7 @@ mod tests {
             let t = labelled("chopmark/1 handshake transcript", &[&t0, &sealed]);
             let info = [&b"chopmark/1 handshake root\0"[..], &t].concat();
             let all = expanded(&extracted(&ck, &[26; 32]), &info, 128);
-            let keys = early.finish(&Secret::new([26; 32]), &sealed);
+            let keys = early.finish(&Key::new([26; 32]), &sealed);
             let made = [
                 keys.root.expose(),
                 keys.header_a.expose(),

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::ratchet::chain;
+use crate::{ratchet::chain, secret::Key};
 
 /// A chain, for either direction.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub struct Node {
 impl Chain {
     /// The chain that grows from this chain key.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(chain::Chain::new(&(*key).into()))
+        Self(chain::Chain::new(Key::new(*key)))
     }
 
     /// Leaf `n`, without taking it.
@@ -51,7 +51,8 @@ impl Chain {
     /// # Errors
     /// [`NoKey`].
     pub fn look(&self, n: u32) -> Result<[u8; 32], NoKey> {
-        Ok(*self.0.look_ahead(n)?.leaf)
+        let (_, leaf) = self.0.look_ahead(n, &mut chain::Draft::default())?;
+        Ok(*leaf.expose())
     }
 
     /// Takes leaf `n`.
@@ -59,10 +60,7 @@ impl Chain {
     /// # Errors
     /// [`NoKey`]; the chain is as it was.
     pub fn take(&mut self, n: u32) -> Result<[u8; 32], NoKey> {
-        let ahead = self.0.look_ahead(n)?;
-        let leaf = *ahead.leaf;
-        self.0.take(ahead);
-        Ok(leaf)
+        Ok(self.0.take_now(n)?)
     }
 
     /// Ends the chain at `length`. False, and no change, if a leaf from there on was taken.

@@ -1,21 +1,17 @@
 //! Texts of bodies and whole envelopes, with keys that are handed in. SPEC §5.1, §5.5.
 
-use super::{
-    header::Header,
-    kem_epoch::{Object, whole},
-};
+use super::{header::Header, kem_epoch::Object};
 use crate::{
     aead,
     codec::DecodeError,
     handshake::InitBlock,
-    kem::{Ciphertext, EncapsulationKey},
     ratchet::{
-        Acknowledged, Associated, Binding, FIRST_MESSAGE, MESSAGE, MessageKeys, Parts,
+        Acknowledged, FIRST_MESSAGE, MESSAGE, Parts,
         body::{self, Body},
         header,
-        kem_epoch::ObjectRef,
+        message_key::{Associated, Binding, MessageKeys},
     },
-    secret::Secret,
+    secret::Key,
     session::SessionId,
 };
 
@@ -34,18 +30,8 @@ impl Text {
     /// The text in `length` bytes, and how many of them are not padding. `None` if it does not fit.
     pub fn encode(&self, length: usize) -> Option<(Vec<u8>, usize)> {
         let mut text = vec![0; length];
-        let mut write = |object| body::write(&mut text, self.acknowledged, &self.content, object);
-        let written = match &self.object {
-            None => write(None),
-            Some(Object::EncapsulationKey(key)) => {
-                let key = EncapsulationKey::parse(whole(key).ok()?).ok()?;
-                write(Some(&ObjectRef::EncapsulationKey(&key)))
-            }
-            Some(Object::Ciphertext(ciphertext, confirmation)) => {
-                let ciphertext = Ciphertext::from_bytes(whole(ciphertext).ok()?);
-                write(Some(&ObjectRef::Ciphertext(&ciphertext, confirmation)))
-            }
-        }?;
+        let object = self.object.as_ref().map(Object::received).transpose().ok()?;
+        let written = body::write(&mut text, self.acknowledged, &self.content, object.as_ref())?;
         Some((text, written))
     }
 
@@ -55,8 +41,8 @@ impl Text {
     /// [`DecodeError`], also for padding that is not zeros.
     pub fn decode(text: &[u8]) -> Result<Self, DecodeError> {
         let body = Body::parse(text.to_vec().into())?;
-        let object = body.object.map(Object::from);
-        let content = body.content.to_vec();
+        let object = body.object().map(Object::from);
+        let content = body.content().to_vec();
         Ok(Self { acknowledged: body.acknowledged, content, object })
     }
 }
@@ -91,7 +77,7 @@ impl Keys<'_> {
     /// `(k_body, k_nonce)`.
     pub fn of_body(&self) -> ([u8; 32], [u8; 32]) {
         let keys = MessageKeys::of(&(*self.leaf).into());
-        (*keys.body, *keys.nonce)
+        (*keys.body.expose(), *keys.nonce.expose())
     }
 
     /// The hedged nonce of a text without its padding, in an envelope of `length` bytes.
@@ -122,7 +108,7 @@ impl Keys<'_> {
     /// [`Refused`].
     pub fn open(&self, envelope: &[u8]) -> Result<(Header, Vec<u8>), Refused> {
         let parts = Parts::of(envelope).ok_or(Refused::NotAnEnvelope)?;
-        let key = Secret::new(*self.header);
+        let key = Key::new(*self.header);
         let header = header::Header::open(&key, parts.header, parts.tag);
         let header = header.ok_or(Refused::NotForThisSession)?;
         let session = SessionId::from_bytes(*self.session);

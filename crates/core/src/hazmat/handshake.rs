@@ -14,7 +14,7 @@ use crate::{
     identity::{AccountId, DeviceEntry},
     kem,
     prekey::{OneTimePrekeySecret, PrekeyId, SignedPrekeySecret},
-    secret::Secret,
+    secret::Key,
     session::Session,
     time::Timestamp,
 };
@@ -130,9 +130,9 @@ pub fn init_id(block: &[u8; InitBlock::LENGTH]) -> Result<InitId, DecodeError> {
 
 /// The schedule from T0 on. `secrets` are DH2, DH3, DH4 if there is one, ss1 and ss2.
 pub fn chaining_key(offer: &[u8; 32], secrets: &[[u8; 32]]) -> [u8; 32] {
-    let secrets: Vec<Secret> = secrets.iter().map(|secret| Secret::new(*secret)).collect();
-    let secrets: Vec<&Secret> = secrets.iter().collect();
-    *Early::new(*offer, &secrets).chaining
+    let secrets: Vec<Key> = secrets.iter().map(|secret| Key::new(*secret)).collect();
+    let secrets: Vec<&Key> = secrets.iter().collect();
+    *Early::new(*offer, &secrets).chaining.expose()
 }
 
 impl From<schedule::Keys> for Keys {

@@ -1,6 +1,6 @@
 //! Sealed headers. SPEC §5.2.
 
-use crate::{ratchet::header, secret::Secret};
+use crate::{ratchet::header, secret::Key};
 
 /// Bytes of a header in the clear.
 pub const LENGTH: usize = header::PLAIN;
@@ -31,12 +31,12 @@ impl Header {
 
     /// Seals under a chain's header key beside a body with this tag. `None` is our bug.
     pub fn seal(&self, key: &[u8; 32], body_tag: &[u8; 16]) -> Option<[u8; SEALED]> {
-        header::Header::from(*self).seal(&Secret::new(*key), body_tag).ok()
+        header::Header::from(*self).seal(&Key::new(*key), body_tag).ok()
     }
 
     /// Tries one header key; `None` says that it is not the right one.
     pub fn open(key: &[u8; 32], sealed: &[u8; SEALED], body_tag: &[u8; 16]) -> Option<Self> {
-        header::Header::open(&Secret::new(*key), sealed, body_tag).map(Self::from)
+        header::Header::open(&Key::new(*key), sealed, body_tag).map(Self::from)
     }
 }
 

@@ -8,8 +8,8 @@ use crate::{
     codec::DecodeError,
     kem::{Ciphertext, DecapsulationKey, EncapsulationKey},
     random::RandomnessError,
-    ratchet::kem_epoch::{self, ObjectRef},
-    secret::Secret,
+    ratchet::kem_epoch::{self, Draft},
+    secret::Key,
     time::Timestamp,
 };
 
@@ -29,7 +29,7 @@ pub fn confirmed(
     ciphertext: &Ciphertext,
     shared: &[u8; 32],
 ) -> Confirmed {
-    let shared = Secret::new(*shared);
+    let shared = Key::new(*shared);
     let (confirmation, mix) = kem_epoch::confirmed(epoch, public, ciphertext, shared);
     Confirmed { confirmation, transcript: mix.transcript }
 }
@@ -53,8 +53,13 @@ pub enum Refused {
 }
 
 /// One party's half of the machine.
-#[derive(Clone)]
 pub struct KemEpoch(kem_epoch::KemEpoch);
+
+impl Clone for KemEpoch {
+    fn clone(&self) -> Self {
+        Self(self.0.duplicate())
+    }
+}
 
 impl KemEpoch {
     /// A's half, with its device's ML-KEM seed.
@@ -90,22 +95,27 @@ impl KemEpoch {
         &mut self,
         rng: &mut (impl TryCryptoRng + ?Sized),
     ) -> Result<(), RandomnessError> {
-        self.0.sending(rng)
+        let mut draft = Draft::default();
+        let progress = self.0.sending(self.0.progress(), rng, &mut draft)?;
+        self.0.commit(progress, &mut draft);
+        Ok(())
     }
 
     /// The object that waits for room, unless it rode in this chain.
     pub fn pending(&self) -> Option<Object> {
-        self.0.pending().map(Object::from)
+        self.0.pending(self.0.progress(), &Draft::default()).map(Object::from)
     }
 
     /// Whether the pending object lifts a bucket.
     pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.0.is_overdue(now)
+        self.0.progress().is_overdue(now)
     }
 
     /// The pending object rides.
     pub fn carry(&mut self) {
-        self.0.carry();
+        let mut progress = self.0.progress();
+        progress.carried = true;
+        self.0.commit(progress, &mut Draft::default());
     }
 
     /// Counts a message that was opened in a chain of `epoch`, and takes its object.
@@ -124,7 +134,9 @@ impl KemEpoch {
 
     /// We made our root step.
     pub fn stepped(&mut self, now: Timestamp) {
-        self.0.stepped(now);
+        let mut draft = Draft::default();
+        let progress = self.0.stepped(now, &mut draft);
+        self.0.commit(progress, &mut draft);
     }
 
     /// The peer began a chain of `epoch`: whether it mixed.
@@ -151,11 +163,9 @@ impl fmt::Debug for KemEpoch {
 
 impl Object {
     /// As it comes out of a body.
-    fn received(&self) -> Result<kem_epoch::Object, DecodeError> {
+    pub(super) fn received(&self) -> Result<kem_epoch::Object, DecodeError> {
         Ok(match self {
-            Self::EncapsulationKey(key) => {
-                kem_epoch::Object::EncapsulationKey(Box::new(*whole(key)?))
-            }
+            Self::EncapsulationKey(key) => kem_epoch::Object::EncapsulationKey(*whole(key)?),
             Self::Ciphertext(ciphertext, confirmation) => {
                 let ciphertext = Ciphertext::from_bytes(whole(ciphertext)?);
                 kem_epoch::Object::Ciphertext(ciphertext, *confirmation)
@@ -175,17 +185,6 @@ impl From<kem_epoch::Object> for Object {
     }
 }
 
-impl From<ObjectRef<'_>> for Object {
-    fn from(object: ObjectRef<'_>) -> Self {
-        match object {
-            ObjectRef::EncapsulationKey(key) => Self::EncapsulationKey(key.as_bytes().to_vec()),
-            ObjectRef::Ciphertext(ciphertext, confirmation) => {
-                Self::Ciphertext(ciphertext.as_bytes().to_vec(), *confirmation)
-            }
-        }
-    }
-}
-
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -196,6 +195,6 @@ impl fmt::Debug for Object {
 }
 
 /// All of `bytes`, if they have the length.
-pub(super) fn whole<const N: usize>(bytes: &[u8]) -> Result<&[u8; N], DecodeError> {
+fn whole<const N: usize>(bytes: &[u8]) -> Result<&[u8; N], DecodeError> {
     bytes.try_into().map_err(|_| DecodeError::Truncated)
 }

@@ -9,17 +9,17 @@ use crate::{
 
 /// `HMAC-SHA-256(key, message)` with a key of 32 bytes, which is what every key of the protocol has.
 pub fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
-    *kdf::extract(key, &[message])
+    *kdf::extract(key, &[message]).expose()
 }
 
 /// HKDF's `Extract(salt, ikm)`, the salt of any length; it is also HMAC with a key of any length.
 pub fn hkdf_extract(salt: &[u8], ikm: &[u8]) -> [u8; 32] {
-    *kdf::extract_labelled(salt, ikm)
+    *kdf::extract_labelled(salt, ikm).expose()
 }
 
 /// HKDF's `Expand(prk, info)`, `N` times 32 bytes.
 pub fn hkdf_expand<const N: usize>(prk: &[u8; 32], info: &[u8]) -> [[u8; 32]; N] {
-    kdf::expand_info::<N>(prk, &[info], &[]).map(|key| *key)
+    kdf::expand_info::<N>(prk, &[info], &[]).map(|key| *key.expose())
 }
 
 /// ChaCha20-Poly1305: encrypts `text` in place and returns the tag; `None` only beyond 256 GiB.

@@ -2,7 +2,7 @@
 
 use crate::{
     ratchet::root::{self, Mix},
-    secret::Secret,
+    secret::Key,
 };
 
 /// What one root step yields.
@@ -24,10 +24,14 @@ pub fn step(
     epoch: u32,
     mix: Option<(&[u8; 32], &[u8; 32])>,
 ) -> Step {
-    let mix = mix
-        .map(|(shared, transcript)| Mix { shared: Secret::new(*shared), transcript: *transcript });
-    let step = root::step(&Secret::new(*root), &Secret::new(*agreed), epoch, mix.as_ref());
-    Step { root: *step.root.expose(), chain: *step.chain, next_header: *step.next_header.expose() }
+    let mix =
+        mix.map(|(shared, transcript)| Mix { shared: Key::new(*shared), transcript: *transcript });
+    let step = root::step(&Key::new(*root), &Key::new(*agreed), epoch, mix.as_ref());
+    Step {
+        root: *step.root.expose(),
+        chain: *step.chain.expose(),
+        next_header: *step.next_header.expose(),
+    }
 }
 
 impl core::fmt::Debug for Step {

@@ -84,8 +84,9 @@ impl Seed {
         };
         let prk = kdf::extract_labelled(label::SEED_EXTRACT.as_bytes(), self.0.expose());
         let context = context.map(u32::to_be_bytes);
-        let [child] = kdf::expand(&prk, label, &[context.as_ref().map_or(&[], |epoch| epoch)]);
-        Secret::written(|secret| secret.copy_from_slice(&*child))
+        let [child] =
+            kdf::expand(prk.expose(), label, &[context.as_ref().map_or(&[], |epoch| epoch)]);
+        child.into()
     }
 
     /// The seed of the next root, for an account whose owner keeps no recovery card. It covers a leaked root key, not

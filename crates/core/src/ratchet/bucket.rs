@@ -3,7 +3,10 @@
 use core::fmt;
 
 use super::header;
-use crate::{aead::TAG, handshake::InitBlock};
+use crate::{
+    aead::TAG,
+    handshake::{InitBlock, InitId},
+};
 
 /// The lengths in bytes that an envelope may have. Nothing on the wire has another.
 pub const BUCKETS: [usize; 6] = [2048, 4096, 8192, 16384, 32768, 65536];
@@ -79,5 +82,9 @@ impl<'a> Parts<'a> {
         let (header, rest) = rest.split_first_chunk()?;
         let (body, tag) = rest.split_last_chunk()?;
         Some(Self { version: *version, init, header, body, tag })
+    }
+    /// The name of the handshake in front, if there is one that decodes.
+    pub(crate) fn init_id(&self) -> Option<InitId> {
+        InitBlock::decode(self.init?).ok().map(|block| block.id())
     }
 }

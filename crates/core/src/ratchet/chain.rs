@@ -15,12 +15,12 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    kdf::{self, Key},
-    label,
-    secret::Secret,
+    kdf, label,
+    secret::Key,
 };
 
-/// A chain of message keys, for either direction.
+/// A chain of message keys, for either direction. The default one has no leaf.
+#[derive(Default)]
 pub(crate) struct Chain {
     spine: Option<Spine>,
     nodes: Nodes,
@@ -43,15 +43,19 @@ pub(crate) enum NoKey {
     Beyond,
 }
 
-/// What taking one leaf would change: a value, computed without touching the chain.
+/// What taking one leaf would change, computed without touching the chain; the keys lie in a [`Draft`].
+#[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     n: u32,
     at: usize,
     replaces: bool,
+}
+
+/// The keys that would remain beside a leaf. It is kept from one message to the next for the sake of its room.
+#[derive(Default)]
+pub(crate) struct Draft {
     fresh: Nodes,
     spine: Option<Spine>,
-    /// The message key of leaf `n`.
-    pub(crate) leaf: Key,
 }
 
 /// At the start of `day` every leaf below `n` had been taken or passed over.
@@ -62,15 +66,30 @@ struct Mark {
 }
 
 impl Chain {
-    /// The chain that grows from `key`.
-    pub(crate) fn new(key: &Key) -> Self {
-        Self {
-            spine: Some(Spine { segment: 0, key: Secret::new(**key) }),
-            nodes: Nodes::with_room(0),
-            next: 0,
-            closed_below: 0,
-            marks: Vec::new(),
+    /// The first leaf to be taken of the chain that would grow from `key`, for [`Self::begin`].
+    pub(crate) fn look_ahead_from(
+        key: Key,
+        n: u32,
+        draft: &mut Draft,
+    ) -> Result<(Ahead, Key), NoKey> {
+        if n == u32::MAX {
+            return Err(NoKey::Beyond);
         }
+        Ok(Spine { segment: 0, key }.look_ahead(n, 0, draft))
+    }
+
+    /// Begins anew with a first leaf taken. Nothing of the chain before is left but the room that it took.
+    pub(crate) fn begin(&mut self, ahead: Ahead, draft: &mut Draft) {
+        self.retire();
+        self.marks.clear();
+        (self.next, self.closed_below) = (0, 0);
+        self.take(ahead, draft);
+    }
+
+    /// Deletes every key; the length stays.
+    pub(crate) fn retire(&mut self) {
+        self.spine = None;
+        self.nodes.clear();
     }
 
     /// One more than the highest leaf taken: the length so far.
@@ -98,22 +117,23 @@ impl Chain {
         self.spine.is_none() && self.nodes.0.is_empty()
     }
 
-    /// Derives leaf `n` and what would remain without it. Changes nothing; at most 130 HMACs.
-    pub(crate) fn look_ahead(&self, n: u32) -> Result<Ahead, NoKey> {
+    /// Derives leaf `n`, and into `draft` what would remain without it. At most 130 HMACs.
+    pub(crate) fn look_ahead(&self, n: u32, draft: &mut Draft) -> Result<(Ahead, Key), NoKey> {
         if n == u32::MAX {
             return Err(NoKey::Beyond);
         }
         match &self.spine {
-            Some(spine) if n >= spine.start() => Ok(self.ahead_on_the_spine(spine, n)),
-            _ => self.ahead_in_a_node(n),
+            Some(spine) if n >= spine.start() => Ok(spine.look_ahead(n, self.nodes.0.len(), draft)),
+            _ => self.look_ahead_in_a_node(n, draft),
         }
     }
 
-    /// Commits to having taken a leaf. `ahead` must come from this very state.
-    pub(crate) fn take(&mut self, ahead: Ahead) {
-        self.nodes.splice(ahead.at, usize::from(ahead.replaces), &ahead.fresh.0);
-        if ahead.spine.is_some() {
-            self.spine = ahead.spine;
+    /// Commits to having taken a leaf. `ahead` and `draft` must come from this very state.
+    pub(crate) fn take(&mut self, ahead: Ahead, draft: &mut Draft) {
+        self.nodes.splice(ahead.at, usize::from(ahead.replaces), &draft.fresh.0);
+        draft.fresh.clear();
+        if let Some(spine) = draft.spine.take() {
+            self.spine = Some(spine);
         }
         self.next = self.next.max(ahead.n.saturating_add(1));
     }
@@ -144,14 +164,16 @@ impl Chain {
         {
             let Some(last) = self.nodes.pop() else { break };
             if last.start < length {
-                for kept in last.below(length).0.iter() {
+                for kept in &last.below(length).0 {
                     self.nodes.push(*kept);
                 }
                 break;
             }
         }
         self.next = length;
-        self.marks.push(Mark { day, n: length });
+        if !self.is_spent() {
+            self.marks.push(Mark { day, n: length });
+        }
         true
     }
 
@@ -180,26 +202,13 @@ impl Chain {
         Some(self.closed_below)
     }
 
-    fn ahead_on_the_spine(&self, spine: &Spine, n: u32) -> Ahead {
-        let passed = segment_of(n).saturating_sub(spine.segment);
-        let mut fresh = Nodes::with_room(usize::from(passed) + usize::from(segment_of(n)));
-        let (mut root, mut rest) = spine.split();
-        while root.end() <= u64::from(n) {
-            fresh.push(root);
-            (root, rest) = rest.split();
-        }
-        let leaf = root.descend(n, &mut fresh);
-        root.zeroize();
-        Ahead { n, at: self.nodes.0.len(), replaces: false, fresh, spine: Some(rest), leaf }
-    }
-
-    fn ahead_in_a_node(&self, n: u32) -> Result<Ahead, NoKey> {
+    fn look_ahead_in_a_node(&self, n: u32, draft: &mut Draft) -> Result<(Ahead, Key), NoKey> {
         let at = self.nodes.0.partition_point(|node| node.end() <= u64::from(n));
         match self.nodes.0.get(at).filter(|node| node.start <= n) {
             Some(node) => {
-                let mut fresh = Nodes::with_room(usize::from(node.height));
-                let leaf = node.descend(n, &mut fresh);
-                Ok(Ahead { n, at, replaces: true, fresh, spine: None, leaf })
+                draft.clear();
+                let leaf = node.descend(n, &mut draft.fresh);
+                Ok((Ahead { n, at, replaces: true }, leaf))
             }
             None if n < self.closed_below => Err(NoKey::Closed),
             None if n < self.next => Err(NoKey::Taken),
@@ -210,7 +219,7 @@ impl Chain {
     pub(crate) fn write(&self, to: &mut Writer) {
         to.flag(self.spine.is_some());
         if let Some(spine) = &self.spine {
-            to.u8(spine.segment).secret(&spine.key);
+            to.u8(spine.segment).key(&spine.key);
         }
         to.u32(self.next).u32(self.closed_below);
         to.u32(u32::try_from(self.nodes.0.len()).unwrap_or(u32::MAX));
@@ -225,7 +234,7 @@ impl Chain {
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let spine = match from.flag()? {
-            true => Some(Spine { segment: from.u8()?, key: from.secret()? }),
+            true => Some(Spine { segment: from.u8()?, key: from.key()? }),
             false => None,
         };
         if spine.as_ref().is_some_and(|spine| spine.segment > 32) {
@@ -255,6 +264,22 @@ impl Chain {
     }
 }
 
+#[cfg(any(test, feature = "hazmat"))]
+impl Chain {
+    /// The chain that grows from `key`, nothing taken yet.
+    pub(crate) fn new(key: Key) -> Self {
+        Self { spine: Some(Spine { segment: 0, key }), ..Self::default() }
+    }
+
+    /// Looks ahead and commits in one step.
+    pub(crate) fn take_now(&mut self, n: u32) -> Result<[u8; 32], NoKey> {
+        let mut draft = Draft::default();
+        let (ahead, leaf) = self.look_ahead(n, &mut draft)?;
+        self.take(ahead, &mut draft);
+        Ok(*leaf.expose())
+    }
+}
+
 #[cfg(feature = "hazmat")]
 impl Chain {
     /// The segment at which the spine stands and its key; none once the chain ended.
@@ -268,26 +293,32 @@ impl Chain {
     }
 }
 
-/// A copy is made for work that is committed only once a message proved authentic.
+#[cfg(feature = "hazmat")]
 impl Clone for Chain {
     fn clone(&self) -> Self {
-        let mut nodes = Nodes::with_room(self.nodes.0.len().saturating_add(4));
+        let mut nodes = Nodes::default();
         nodes.splice(0, 0, &self.nodes.0);
-        Self {
-            spine: self.spine.clone(),
-            nodes,
-            next: self.next,
-            closed_below: self.closed_below,
-            marks: self.marks.clone(),
-        }
+        let spine = self
+            .spine
+            .as_ref()
+            .map(|spine| Spine { segment: spine.segment, key: Key::new(*spine.key.expose()) });
+        let Self { spine: _, nodes: _, next, closed_below, ref marks } = *self;
+        Self { spine, nodes, next, closed_below, marks: marks.clone() }
+    }
+}
+
+impl Draft {
+    /// Wipes what a look ahead left that nobody committed.
+    pub(crate) fn clear(&mut self) {
+        self.fresh.clear();
+        self.spine = None;
     }
 }
 
 /// The rest of the exponential spine: everything from leaf `2^segment - 1` on.
-#[derive(Clone)]
 struct Spine {
     segment: u8,
-    key: Secret,
+    key: Key,
 }
 
 impl Spine {
@@ -297,12 +328,25 @@ impl Spine {
 
     /// The root of this segment's tree, and the spine after it.
     fn split(&self) -> (Node, Spine) {
-        let root = kdf::mac(self.key.expose(), label::CHAIN_SEGMENT, &[]);
-        let rest = kdf::mac(self.key.expose(), label::CHAIN_SPINE, &[]);
+        let [root, rest] = kdf::pair(self.key.expose(), [label::CHAIN_SEGMENT, label::CHAIN_SPINE]);
         (
-            Node { start: self.start(), height: self.segment, key: *root },
-            Spine { segment: self.segment.saturating_add(1), key: Secret::new(*rest) },
+            Node { start: self.start(), height: self.segment, key: *root.expose() },
+            Spine { segment: self.segment.saturating_add(1), key: rest },
         )
+    }
+
+    /// Leaf `n`, at or beyond the start, for a chain that holds `held` nodes.
+    fn look_ahead(&self, n: u32, held: usize, draft: &mut Draft) -> (Ahead, Key) {
+        draft.clear();
+        let (mut root, mut rest) = self.split();
+        while root.end() <= u64::from(n) {
+            draft.fresh.push(root);
+            (root, rest) = rest.split();
+        }
+        let leaf = root.descend(n, &mut draft.fresh);
+        root.zeroize();
+        draft.spine = Some(rest);
+        (Ahead { n, at: held, replaces: false }, leaf)
     }
 }
 
@@ -321,12 +365,11 @@ impl Node {
 
     fn children(&self) -> (Node, Node) {
         let height = self.height.saturating_sub(1);
-        let left = kdf::mac(&self.key, label::CHAIN_LEFT, &[]);
-        let right = kdf::mac(&self.key, label::CHAIN_RIGHT, &[]);
+        let [left, right] = kdf::pair(&self.key, [label::CHAIN_LEFT, label::CHAIN_RIGHT]);
         let middle = self.start.saturating_add(1_u32 << height.min(31));
         (
-            Node { start: self.start, height, key: *left },
-            Node { start: middle, height, key: *right },
+            Node { start: self.start, height, key: *left.expose() },
+            Node { start: middle, height, key: *right.expose() },
         )
     }
 
@@ -373,8 +416,11 @@ impl Node {
 }
 
 /// Nodes in order of `start`. Growing and shrinking leave no stale key behind.
-#[derive(ZeroizeOnDrop)]
+#[derive(Default, ZeroizeOnDrop)]
 struct Nodes(Vec<Node>);
+
+/// Room that is taken at once, so that a chain without gaps seldom asks for more: one of 2^32 leaves holds 62 nodes.
+const ROOM: usize = 32;
 
 impl Nodes {
     fn with_room(room: usize) -> Self {
@@ -384,11 +430,16 @@ impl Nodes {
     fn grow(&mut self, more: usize) {
         let needed = self.0.len().saturating_add(more);
         if needed > self.0.capacity() {
-            let mut grown = Vec::with_capacity(needed.next_power_of_two().max(8));
+            let mut grown = Vec::with_capacity(needed.next_power_of_two().max(ROOM));
             grown.extend_from_slice(&self.0);
             core::mem::swap(&mut self.0, &mut grown);
             grown.zeroize();
         }
+    }
+
+    fn clear(&mut self) {
+        self.0.iter_mut().zeroize();
+        self.0.clear();
     }
 
     fn push(&mut self, node: Node) {
@@ -416,11 +467,6 @@ impl Nodes {
             self.0.spare_capacity_mut().zeroize();
         }
     }
-}
-
-fn segment_of(n: u32) -> u8 {
-    // Leaf n lies in segment floor(log2(n + 1)), which is at most 31 because n < 2^32 - 1.
-    u8::try_from(n.saturating_add(1).ilog2()).unwrap_or(31)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use crate::{
     aead::{self, TAG},
-    codec::Reader,
-    secret::Secret,
+    codec::{Reader, lay},
+    secret::Key,
 };
 
 /// Bytes of a header in the clear.
@@ -30,25 +30,15 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) fn encode(&self) -> [u8; PLAIN] {
         let mut bytes = [0; PLAIN];
-        let fields = self.without_nonce().into_iter().chain(self.nonce);
-        for (slot, byte) in bytes.iter_mut().zip(fields) {
-            *slot = byte;
-        }
+        lay(&mut bytes, &[&self.without_nonce(), &self.nonce]);
         bytes
     }
 
     /// Everything but the body's nonce, which is derived from it.
     pub(crate) fn without_nonce(&self) -> [u8; PLAIN - 12] {
+        let (n, pn) = (self.n.to_be_bytes(), self.pn.to_be_bytes());
         let mut bytes = [0; PLAIN - 12];
-        let fields = self
-            .ratchet_key
-            .into_iter()
-            .chain(self.n.to_be_bytes())
-            .chain(self.pn.to_be_bytes())
-            .chain(self.epoch.to_be_bytes());
-        for (slot, byte) in bytes.iter_mut().zip(fields) {
-            *slot = byte;
-        }
+        lay(&mut bytes, &[&self.ratchet_key, &n, &pn, &self.epoch.to_be_bytes()]);
         bytes
     }
 
@@ -67,20 +57,18 @@ impl Header {
     /// whole message.
     pub(crate) fn seal(
         &self,
-        key: &Secret,
+        key: &Key,
         body_tag: &[u8; TAG],
     ) -> Result<[u8; SEALED], aead::NotAuthentic> {
         let mut plain = self.encode();
         let tag = aead::seal(key.expose(), nonce(body_tag), &[], &mut plain)?;
         let mut sealed = [0; SEALED];
-        for (slot, byte) in sealed.iter_mut().zip(plain.into_iter().chain(tag)) {
-            *slot = byte;
-        }
+        lay(&mut sealed, &[&plain, &tag]);
         Ok(sealed)
     }
 
     /// Tries one header key. `None` says only that it is not the right one.
-    pub(crate) fn open(key: &Secret, sealed: &[u8; SEALED], body_tag: &[u8; TAG]) -> Option<Self> {
+    pub(crate) fn open(key: &Key, sealed: &[u8; SEALED], body_tag: &[u8; TAG]) -> Option<Self> {
         let (mut plain, tag) = {
             let (plain, tag) = sealed.split_first_chunk::<PLAIN>()?;
             (*plain, tag.first_chunk::<TAG>()?)

@@ -6,7 +6,10 @@
 //! ```
 //! I(e) is the handshake's initiator for odd e, else its responder. Epoch 1 begins half done: the initiator's device
 //! key is its encapsulation key, which the responder learns from a verified manifest ([`KemEpoch::introduce`]).
-//! Only the owner of a root step mixes, and only in its own step.
+//! Only the owner of a root step mixes, and only in its own step. What sealing does to the machine is computed beside it,
+//! in a [`Draft`], and committed with the message.
+
+mod state;
 
 use core::time::Duration;
 
@@ -15,13 +18,12 @@ use subtle::ConstantTimeEq;
 
 use super::root::Mix;
 use crate::{
-    codec::{DecodeError, Reader, Writer},
     hash::sha256,
     kdf,
-    kem::{Ciphertext, DecapsulationKey, EncapsulationKey},
+    kem::{Ciphertext, DecapsulationKey, EncapsulationKey, OneUseKey},
     label,
     random::RandomnessError,
-    secret::Secret,
+    secret::Key,
     time::{DAY, Timestamp},
 };
 
@@ -38,26 +40,40 @@ pub(crate) const OVERDUE_AFTER: Duration = Duration::from_secs(7 * DAY.as_secs()
 pub(crate) const CONFIRMED_CIPHERTEXT: usize = Ciphertext::LENGTH + 32;
 
 /// One party's half of the machine.
-#[derive(Clone)]
 pub(crate) struct KemEpoch {
     /// Whether we began the handshake.
     initiator: bool,
-    /// The last epoch mixed.
-    epoch: u32,
+    progress: Progress,
     stage: Stage,
+}
+
+/// How far the machine is, its keys apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    /// The last epoch mixed.
+    pub(crate) epoch: u32,
     /// Messages sent and opened since `epoch` began here.
     messages: u32,
     since: Timestamp,
     /// The pending object rode in the current sending chain already.
-    carried: bool,
+    pub(crate) carried: bool,
 }
 
-#[derive(Clone)]
+/// The stage that a message which is being sealed leads to, if it is another one.
+#[derive(Default)]
+pub(crate) struct Draft(Option<Stage>);
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "it lies in a boxed state; objects need no allocation"
+)]
 enum Stage {
     /// I: too early for a new key.
     Pause,
-    /// I: our key is out, or on its way; `known` when the peer has it from elsewhere and it is never sent.
-    SendEk { ours: DecapsulationKey, known: bool },
+    /// I of epoch 1: our device's own key, which the peer has from our manifest and which is never sent.
+    AwaitCt(DecapsulationKey),
+    /// I: our key is out, or on its way.
+    SendEk(OneUseKey),
     /// I: decapsulated, to be mixed into our next root step.
     Ready(Mix),
     /// E, epoch 1: the peer's device entry is not verified yet.
@@ -70,15 +86,12 @@ enum Stage {
     SendCt { ciphertext: Ciphertext, confirmation: [u8; 32], mix: Mix },
 }
 
-/// An object to be sent.
-pub(crate) enum ObjectRef<'a> {
-    EncapsulationKey(&'a EncapsulationKey),
-    Ciphertext(&'a Ciphertext, &'a [u8; 32]),
-}
-
-/// An object that was received in an authentic body.
+/// An object, to be sent or received in an authentic body.
+#[allow(clippy::large_enum_variant, reason = "both are large, and objects need no allocation")]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Object {
-    EncapsulationKey(Box<[u8; EncapsulationKey::LENGTH]>),
+    /// A key as it came, which may be above the modulus.
+    EncapsulationKey([u8; EncapsulationKey::LENGTH]),
     Ciphertext(Ciphertext, [u8; 32]),
 }
 
@@ -93,7 +106,7 @@ pub(crate) struct Refused;
 impl KemEpoch {
     /// The initiator's half: awaits the ciphertext for its device's own key.
     pub(crate) fn initiator(ours: DecapsulationKey, now: Timestamp) -> Self {
-        Self::at(true, Stage::SendEk { ours, known: true }, now)
+        Self::at(true, Stage::AwaitCt(ours), now)
     }
 
     /// The responder's half: encapsulates as soon as it is introduced.
@@ -102,12 +115,13 @@ impl KemEpoch {
     }
 
     fn at(initiator: bool, stage: Stage, now: Timestamp) -> Self {
-        Self { initiator, epoch: 0, stage, messages: 0, since: now, carried: false }
+        let progress = Progress { epoch: 0, messages: 0, since: now, carried: false };
+        Self { initiator, progress, stage }
     }
 
     /// The last epoch mixed; 0 until the session is confirmed.
     pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
+        self.progress.epoch
     }
 
     /// Whether the peer's device key is still missing.
@@ -120,7 +134,7 @@ impl KemEpoch {
     pub(crate) fn stage(&self) -> &'static str {
         match self.stage {
             Stage::Pause => "Pause",
-            Stage::SendEk { .. } => "SendEk",
+            Stage::AwaitCt(_) | Stage::SendEk(_) => "SendEk",
             Stage::Ready(_) => "Ready",
             Stage::AwaitEntry => "AwaitEntry",
             Stage::RecvEk => "RecvEk",
@@ -139,7 +153,7 @@ impl KemEpoch {
     /// Whether there is something that the peer needs and that has not been sent in the current chain.
     pub(crate) fn has_news(&self) -> bool {
         matches!(self.stage, Stage::Ready(_) | Stage::Encapsulate(_))
-            || (matches!(self.stage, Stage::SendCt { .. }) && !self.carried)
+            || (matches!(self.stage, Stage::SendCt { .. }) && !self.progress.carried)
     }
 
     /// What our own root step mixes in, if anything.
@@ -150,176 +164,167 @@ impl KemEpoch {
         }
     }
 
-    /// Our own root step was made: a new sending chain begins, mixed if [`Self::to_mix`] was something.
-    pub(crate) fn stepped(&mut self, now: Timestamp) {
-        self.carried = false;
+    /// How far the machine is without a root step of ours.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// How far it is behind our own root step: a new sending chain, mixed if [`Self::to_mix`] is something.
+    pub(crate) fn stepped(&self, now: Timestamp, draft: &mut Draft) -> Progress {
         if matches!(self.stage, Stage::Ready(_)) {
-            self.enter(now);
+            let (progress, stage) = self.entered(now);
+            draft.0 = Some(stage);
+            return progress;
         }
+        Progress { carried: false, ..self.progress }
     }
 
     /// What the peer's root step mixed in, judging by the epoch that its new chain names.
     pub(crate) fn mixed_by_peer(&self, epoch: u32) -> Result<Option<&Mix>, WrongEpoch> {
-        if epoch == self.epoch {
+        if epoch == self.progress.epoch {
             return Ok(None);
         }
         match &self.stage {
-            Stage::SendCt { mix, .. } if self.epoch.checked_add(1) == Some(epoch) => Ok(Some(mix)),
+            Stage::SendCt { mix, .. } if self.progress.epoch.checked_add(1) == Some(epoch) => {
+                Ok(Some(mix))
+            }
             _ => Err(WrongEpoch),
         }
     }
 
     /// The peer's new chain proved authentic and had mixed.
     pub(crate) fn peer_mixed(&mut self, now: Timestamp) {
-        self.enter(now);
+        (self.progress, self.stage) = self.entered(now);
     }
 
-    fn enter(&mut self, now: Timestamp) {
-        self.epoch = self.epoch.saturating_add(1);
-        self.stage = if self.begins_next() { Stage::Pause } else { Stage::RecvEk };
-        self.messages = 0;
-        self.since = now;
-        self.carried = false;
-    }
-
-    /// Whether we are I of the next epoch.
-    fn begins_next(&self) -> bool {
-        self.epoch.is_multiple_of(2) == self.initiator
+    /// The beginning of the next epoch.
+    fn entered(&self, now: Timestamp) -> (Progress, Stage) {
+        let epoch = self.progress.epoch.saturating_add(1);
+        // I of the epoch after that begins it.
+        let begins = epoch.is_multiple_of(2) == self.initiator;
+        let stage = if begins { Stage::Pause } else { Stage::RecvEk };
+        (Progress { epoch, messages: 0, since: now, carried: false }, stage)
     }
 
     /// Counts a message that is about to be sealed, and makes the object that is due.
     pub(crate) fn sending(
-        &mut self,
+        &self,
+        mut progress: Progress,
         rng: &mut (impl TryCryptoRng + ?Sized),
-    ) -> Result<(), RandomnessError> {
-        self.messages = self.messages.saturating_add(1);
-        match &self.stage {
-            Stage::Pause if self.messages >= PACE => {
-                let ours = DecapsulationKey::generate(rng)?;
-                self.stage = Stage::SendEk { ours, known: false };
-                self.carried = false;
+        draft: &mut Draft,
+    ) -> Result<Progress, RandomnessError> {
+        progress.messages = progress.messages.saturating_add(1);
+        // The last epoch that has a number is not followed by another one.
+        let Some(next) = progress.epoch.checked_add(1) else { return Ok(progress) };
+        match self.stage_in(draft) {
+            Stage::Pause if progress.messages >= PACE => {
+                draft.0 = Some(Stage::SendEk(OneUseKey::generate(rng)?));
+                progress.carried = false;
             }
             Stage::Encapsulate(public) => {
                 let (ciphertext, shared) = public.encapsulate(rng)?;
-                let (confirmation, mix) =
-                    confirmed(self.epoch.saturating_add(1), public, &ciphertext, shared);
-                self.stage = Stage::SendCt { ciphertext, confirmation, mix };
-                self.carried = false;
+                let (confirmation, mix) = confirmed(next, public, &ciphertext, shared);
+                draft.0 = Some(Stage::SendCt { ciphertext, confirmation, mix });
+                progress.carried = false;
             }
             _ => {}
         }
-        Ok(())
+        Ok(progress)
     }
 
-    /// The object that waits for room, unless it rode in this chain already.
-    pub(crate) fn pending(&self) -> Option<ObjectRef<'_>> {
-        if self.carried {
-            return None;
+    fn stage_in<'a>(&'a self, draft: &'a Draft) -> &'a Stage {
+        draft.0.as_ref().unwrap_or(&self.stage)
+    }
+
+    /// How many bytes the object takes that waits for room, unless it rode in this chain already.
+    pub(crate) fn pending_length(&self, progress: Progress, draft: &Draft) -> Option<usize> {
+        match self.stage_in(draft) {
+            _ if progress.carried => None,
+            Stage::SendEk(_) => Some(EncapsulationKey::LENGTH),
+            Stage::SendCt { .. } => Some(CONFIRMED_CIPHERTEXT),
+            _ => None,
         }
-        match &self.stage {
-            Stage::SendEk { ours, known: false } => {
-                Some(ObjectRef::EncapsulationKey(ours.encapsulation_key()))
+    }
+
+    /// That object.
+    pub(crate) fn pending(&self, progress: Progress, draft: &Draft) -> Option<Object> {
+        match self.stage_in(draft) {
+            _ if progress.carried => None,
+            Stage::SendEk(ours) => {
+                Some(Object::EncapsulationKey(*ours.encapsulation_key().as_bytes()))
             }
             Stage::SendCt { ciphertext, confirmation, .. } => {
-                Some(ObjectRef::Ciphertext(ciphertext, confirmation))
+                Some(Object::Ciphertext(ciphertext.clone(), *confirmation))
             }
             _ => None,
         }
     }
 
-    /// Whether the pending object is worth a larger bucket. Epoch 1 always is: it confirms the session.
-    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
-        self.epoch == 0
-            || self.messages >= OVERDUE_MESSAGES
-            || now.saturating_since(self.since) >= OVERDUE_AFTER
-    }
-
-    /// The pending object rides in the message that is being sealed.
-    pub(crate) fn carry(&mut self) {
-        self.carried = true;
+    /// The message was sealed and is to be sent.
+    pub(crate) fn commit(&mut self, progress: Progress, draft: &mut Draft) {
+        self.progress = progress;
+        if let Some(stage) = draft.0.take() {
+            self.stage = stage;
+        }
     }
 
     /// Counts a message that was opened, and takes the object that it carried in a chain of `epoch`.
     pub(crate) fn opened(&mut self, object: Option<Object>, epoch: u32) -> Result<(), Refused> {
-        self.messages = self.messages.saturating_add(1);
+        self.progress.messages = self.progress.messages.saturating_add(1);
         // An object is for the epoch after that of the chain in which it rides: another one is late.
-        let Some(object) = object.filter(|_| epoch == self.epoch) else { return Ok(()) };
+        let Some(object) = object.filter(|_| epoch == self.progress.epoch) else { return Ok(()) };
         match (&self.stage, object) {
             (Stage::RecvEk, Object::EncapsulationKey(bytes)) => {
                 let key = EncapsulationKey::parse(&bytes).map_err(|_| Refused)?;
                 self.stage = Stage::Encapsulate(key);
                 Ok(())
             }
-            (Stage::SendEk { ours, .. }, Object::Ciphertext(ciphertext, confirmation)) => {
-                let (epoch, public) = (self.epoch.saturating_add(1), ours.encapsulation_key());
+            (Stage::AwaitCt(ours), Object::Ciphertext(ciphertext, confirmation)) => {
                 let shared = ours.decapsulate(&ciphertext);
-                let (expected, mix) = confirmed(epoch, public, &ciphertext, shared);
-                if !bool::from(expected.ct_eq(&confirmation)) {
-                    return Err(Refused);
-                }
-                self.stage = Stage::Ready(mix);
-                Ok(())
+                self.answered(ours.encapsulation_key().clone(), &ciphertext, shared, &confirmation)
+            }
+            (Stage::SendEk(ours), Object::Ciphertext(ciphertext, confirmation)) => {
+                let (shared, public) = ours.decapsulate(&ciphertext);
+                self.answered(public, &ciphertext, shared, &confirmation)
             }
             // Epoch 1's key must come from a manifest: one sent in-band would not authenticate the peer.
-            (_, Object::EncapsulationKey(_)) if self.epoch == 0 => Err(Refused),
+            (_, Object::EncapsulationKey(_)) if self.epoch() == 0 => Err(Refused),
             // The same object again, in another chain.
             _ => Ok(()),
         }
     }
 
-    pub(crate) fn write(&self, to: &mut Writer) {
-        to.flag(self.initiator).u32(self.epoch).u32(self.messages).u64(self.since.0);
-        to.flag(self.carried);
-        match &self.stage {
-            Stage::Pause => {
-                to.u8(0);
-            }
-            Stage::SendEk { ours, known } => {
-                to.u8(1).bytes(ours.expose_seed()).flag(*known);
-            }
-            Stage::Ready(mix) => {
-                to.u8(2).secret(&mix.shared).bytes(&mix.transcript);
-            }
-            Stage::AwaitEntry => {
-                to.u8(3);
-            }
-            Stage::RecvEk => {
-                to.u8(4);
-            }
-            Stage::Encapsulate(public) => {
-                to.u8(5).bytes(public.as_bytes());
-            }
-            Stage::SendCt { ciphertext, confirmation, mix } => {
-                to.u8(6).bytes(ciphertext.as_bytes()).bytes(confirmation);
-                to.secret(&mix.shared).bytes(&mix.transcript);
-            }
+    /// A ciphertext for our key: it counts if its confirmation is right.
+    fn answered(
+        &mut self,
+        public: EncapsulationKey,
+        ciphertext: &Ciphertext,
+        shared: Key,
+        confirmation: &[u8; 32],
+    ) -> Result<(), Refused> {
+        let next = self.progress.epoch.saturating_add(1);
+        let (expected, mix) = confirmed(next, &public, ciphertext, shared);
+        if !bool::from(expected.ct_eq(confirmation)) {
+            return Err(Refused);
         }
+        self.stage = Stage::Ready(mix);
+        Ok(())
     }
+}
 
-    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (initiator, epoch, messages) = (from.flag()?, from.u32()?, from.u32()?);
-        let (since, carried) = (Timestamp(from.u64()?), from.flag()?);
-        let mix = |from: &mut Reader<'_>| {
-            Ok::<_, DecodeError>(Mix { shared: from.secret()?, transcript: *from.array()? })
-        };
-        let stage = match from.u8()? {
-            0 => Stage::Pause,
-            1 => Stage::SendEk {
-                ours: DecapsulationKey::from_seed(from.array()?),
-                known: from.flag()?,
-            },
-            2 => Stage::Ready(mix(from)?),
-            3 => Stage::AwaitEntry,
-            4 => Stage::RecvEk,
-            5 => Stage::Encapsulate(EncapsulationKey::parse(from.array()?)?),
-            6 => Stage::SendCt {
-                ciphertext: Ciphertext::from_bytes(from.array()?),
-                confirmation: *from.array()?,
-                mix: mix(from)?,
-            },
-            other => return Err(DecodeError::Unknown(other)),
-        };
-        Ok(Self { initiator, epoch, stage, messages, since, carried })
+impl Draft {
+    /// Wipes what nobody committed.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Progress {
+    /// Whether the pending object is worth a larger bucket. Epoch 1 always is: it confirms the session.
+    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
+        self.epoch == 0
+            || self.messages >= OVERDUE_MESSAGES
+            || now.saturating_since(self.since) >= OVERDUE_AFTER
     }
 }
 
@@ -328,7 +333,7 @@ pub(crate) fn confirmed(
     epoch: u32,
     public: &EncapsulationKey,
     ciphertext: &Ciphertext,
-    shared: Secret,
+    shared: Key,
 ) -> ([u8; 32], Mix) {
     let confirmation = kdf::mac(
         shared.expose(),
@@ -340,7 +345,7 @@ pub(crate) fn confirmed(
         ],
     );
     let transcript = sha256(label::KEM_TRANSCRIPT, &[public.as_bytes(), ciphertext.as_bytes()]);
-    (*confirmation, Mix { shared, transcript })
+    (*confirmation.expose(), Mix { shared, transcript })
 }
 
 #[cfg(test)]

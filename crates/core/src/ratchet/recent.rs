@@ -12,7 +12,6 @@ use crate::{
 const REMEMBERED: usize = 64;
 
 /// A ring of positions and the beginnings of their tags.
-#[derive(Clone, Default)]
 pub(crate) struct Recent(VecDeque<(Position, [u8; 8])>);
 
 /// What is remembered of a message.
@@ -24,6 +23,11 @@ pub(crate) enum Seen {
 }
 
 impl Recent {
+    /// Nothing yet, with room for all that will be remembered.
+    pub(crate) fn new() -> Self {
+        Self(VecDeque::with_capacity(REMEMBERED))
+    }
+
     pub(crate) fn push(&mut self, position: Position, tag: &[u8; TAG]) {
         if self.0.len() >= REMEMBERED {
             self.0.pop_front();

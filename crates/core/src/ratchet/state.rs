@@ -5,19 +5,19 @@ use super::{
 };
 use crate::{
     codec::{DecodeError, Reader, Writer},
-    dh::{PublicKey, SecretKey},
+    dh::{EphemeralKey, PublicKey},
 };
 
 impl Ratchet {
     /// Appends the whole state.
     pub(crate) fn write(&self, to: &mut Writer) {
-        to.secret(&self.root).flag(self.ours.is_some());
+        to.key(&self.root).flag(self.ours.is_some());
         if let Some(ours) = &self.ours {
-            to.secret(ours.as_secret());
+            to.key(ours.as_key());
         }
         to.bytes(self.theirs.as_bytes());
-        to.u64(self.chains_sent).secret(&self.next_header_sending);
-        to.u64(self.chains_received).secret(&self.next_header_receiving);
+        to.u64(self.chains_sent).key(&self.next_header_sending);
+        to.u64(self.chains_received).key(&self.next_header_receiving);
         to.flag(self.must_step);
         to.flag(self.stuck.is_some());
         if let Some(stuck) = self.stuck {
@@ -25,7 +25,7 @@ impl Ratchet {
         }
         to.flag(self.sending.is_some());
         if let Some(sending) = &self.sending {
-            to.u64(sending.number).secret(&sending.header_key);
+            to.u64(sending.number).key(&sending.header_key);
             to.bytes(sending.ratchet_key.as_bytes()).u32(sending.previous).u32(sending.epoch);
             sending.chain.write(to);
         }
@@ -42,15 +42,15 @@ impl Ratchet {
     }
 
     /// Reads what [`Self::write`] wrote.
-    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let root = from.secret()?;
+    pub(crate) fn read(from: &mut Reader<'_>) -> Result<Box<Self>, DecodeError> {
+        let root = from.key()?;
         let ours = match from.flag()? {
-            true => Some(SecretKey::from_secret(from.secret()?)),
+            true => Some(EphemeralKey::from_key(from.key()?)),
             false => None,
         };
         let theirs = PublicKey::parse(from.array()?)?;
-        let (chains_sent, next_header_sending) = (from.u64()?, from.secret()?);
-        let (chains_received, next_header_receiving) = (from.u64()?, from.secret()?);
+        let (chains_sent, next_header_sending) = (from.u64()?, from.key()?);
+        let (chains_received, next_header_receiving) = (from.u64()?, from.key()?);
         let must_step = from.flag()?;
         let stuck = match from.flag()? {
             true => Some(Acknowledged { chain: from.u64()?, count: from.u32()? }),
@@ -59,7 +59,7 @@ impl Ratchet {
         let sending = match from.flag()? {
             true => Some(Sending {
                 number: from.u64()?,
-                header_key: from.secret()?,
+                header_key: from.key()?,
                 ratchet_key: PublicKey::parse(from.array()?)?,
                 previous: from.u32()?,
                 epoch: from.u32()?,
@@ -79,7 +79,7 @@ impl Ratchet {
         for _ in 0..count {
             gapped.push(Receiving::read(from)?);
         }
-        Ok(Self {
+        Ok(Box::new(Self {
             root,
             ours,
             theirs,
@@ -94,20 +94,20 @@ impl Ratchet {
             kem: KemEpoch::read(from)?,
             recent: Recent::read(from)?,
             stuck,
-        })
+        }))
     }
 }
 
 impl Receiving {
     fn write(&self, to: &mut Writer) {
-        to.u64(self.number).secret(&self.header_key).bytes(&self.ratchet_key).u32(self.epoch);
+        to.u64(self.number).key(&self.header_key).bytes(&self.ratchet_key).u32(self.epoch);
         self.chain.write(to);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             number: from.u64()?,
-            header_key: from.secret()?,
+            header_key: from.key()?,
             ratchet_key: *from.array()?,
             epoch: from.u32()?,
             chain: Chain::read(from)?,

@@ -28,6 +28,10 @@ pub enum SealError {
     /// The source of randomness failed. Try again later; a device on which this persists must not send.
     #[error("the source of randomness failed")]
     Randomness,
+    /// A message before this one was not stored, so what is in memory may be ahead of the store: drop it and load it
+    /// again from there.
+    #[error("the state in memory is not the stored one")]
+    Stale,
     /// A bug of ours: nothing that a caller or a peer does leads here.
     #[error("internal error")]
     Internal,
@@ -40,6 +44,10 @@ pub enum OpenError {
     /// The length is no bucket or the version unknown. Drop it.
     #[error("not an envelope")]
     NotAnEnvelope,
+    /// A message before this one was not stored, so what is in memory may be ahead of the store: drop it and load it
+    /// again from there. The envelope was not looked at.
+    #[error("the state in memory is not the stored one")]
+    Stale,
     /// No header key of this session opens the header: another session's, or noise. Try the contact's other sessions.
     #[error("not for this session")]
     NotForThisSession,

@@ -3,7 +3,7 @@
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use super::*;
-use crate::{identity::DeviceId, kem::DecapsulationKey, prekey::PrekeyId};
+use crate::{dh, identity::DeviceId, kem::DecapsulationKey, prekey::PrekeyId};
 use crate::{identity::DeviceKeys, random};
 
 /// Noon of some day.
@@ -55,7 +55,7 @@ impl Party {
     }
 
     /// Answers with the prekeys that the message asks for.
-    pub(crate) fn respond(&self, envelope: &[u8]) -> Result<Opened, RespondError> {
+    pub(crate) fn respond(&self, envelope: &[u8]) -> Result<Answered, RespondError> {
         let one_time = InitBlock::peek(envelope).ok_or(RespondError::NoInitBlock)?.one_time_prekey;
         let (dh, kem) = &self.signed;
         let signed = PrekeySecret { id: PrekeyId(7), dh, kem };
@@ -71,16 +71,23 @@ pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
 
 /// Seals and stores: the session moves on.
 pub(crate) fn seal(session: &mut Session, content: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
-    let sent = session.seal(content, NOW, rng).unwrap().commit(|_| Ok::<_, ()>(())).unwrap();
-    *session = sent.state;
-    sent.envelope.into_bytes()
+    let sealed = session.seal(content, NOW, rng).unwrap();
+    sealed.commit(|_, _| Ok::<_, ()>(())).unwrap().envelope.into_bytes()
 }
 
 /// Opens and stores: the session moves on.
 pub(crate) fn open(session: &mut Session, envelope: &[u8]) -> Result<Vec<u8>, OpenError> {
-    let opened = session.open(envelope, NOW)?;
-    *session = opened.session;
-    Ok(opened.content.to_vec())
+    Ok(receive(session, envelope)?.content.to_vec())
+}
+
+/// Opens and stores, and says all there is to say.
+pub(crate) fn receive(session: &mut Session, envelope: &[u8]) -> Result<Incoming, OpenError> {
+    Ok(session.open(envelope, NOW)?.commit(|_, _| Ok::<_, ()>(())).unwrap())
+}
+
+/// A second session in the same state, as a copied disk has it.
+pub(crate) fn copy(session: &Session) -> Session {
+    Session::import(&session.export()).unwrap()
 }
 
 /// Two parties after the first message, the responder introduced.

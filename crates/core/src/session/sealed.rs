@@ -2,57 +2,37 @@
 
 use core::fmt;
 
-use super::{Envelope, Event, Position, SessionId};
-use crate::ratchet::SealedMessage;
+use super::{Envelope, Event, Position, SessionId, stored::Stored};
+use crate::ratchet::sealing::Ahead;
 
-/// A sealed message and the state that follows it: the envelope comes out only once the state is stored.
+/// A sealed message that is not part of the state yet: the envelope comes out only once the state is stored.
 ///
-/// `S` is a [`Session`](super::Session) or a [`Sessions`](crate::sessions::Sessions). Dropping it is safe: the state
-/// before it was never used.
+/// `S` is a [`Session`](super::Session) or a [`Sessions`](crate::sessions::Sessions). While this lives nothing else is
+/// done with the state, so the message can be applied to no other. Dropping it changes nothing: the index of the message
+/// is used by the next one, whose nonce is another one.
 #[must_use = "nothing is sent before `commit`"]
-pub struct Sealed<S> {
-    state: S,
+pub struct Sealed<'a, S> {
+    state: &'a mut S,
     session: SessionId,
-    message: SealedMessage,
-    events: Vec<Event>,
+    ahead: Ahead,
 }
 
-/// What the store takes: the next state and the envelope, to be written in one transaction.
-pub struct Unsent<'a, S> {
-    /// The state to store in place of the one that sealed.
-    pub state: &'a S,
-    /// The envelope, for the outbox. It must not leave the device before the transaction is durable.
-    pub envelope: &'a Envelope,
+/// A message of ours: what the store takes beside the state, and what is sent when it has taken both.
+#[non_exhaustive]
+pub struct Outgoing {
+    /// For the outbox. It must not leave the device before it is stored, with the state, durably.
+    pub envelope: Envelope,
     /// Which session sealed it.
     pub session: SessionId,
     /// Which message it is, to be matched with [`Acknowledged::covers`](super::Acknowledged::covers).
     pub position: Position,
+    /// What else happened.
+    pub events: Vec<Event>,
 }
 
-/// A sealed message whose state is stored.
-#[non_exhaustive]
-pub struct Sent<S, T> {
-    /// The state that was stored.
-    pub state: S,
-    /// The envelope, free to go.
-    pub envelope: Envelope,
-    /// What the store returned.
-    pub stored: T,
-}
-
-impl<S> Sealed<S> {
-    pub(crate) fn new(
-        state: S,
-        session: SessionId,
-        message: SealedMessage,
-        events: Vec<Event>,
-    ) -> Self {
-        Self { state, session, message, events }
-    }
-
-    pub(crate) fn map<R>(self, wrap: impl FnOnce(S) -> R) -> Sealed<R> {
-        let Self { state, session, message, events } = self;
-        Sealed { state: wrap(state), session, message, events }
+impl<'a, S> Sealed<'a, S> {
+    pub(crate) fn new(state: &'a mut S, session: SessionId, ahead: Ahead) -> Self {
+        Self { state, session, ahead }
     }
 
     /// Which session sealed it.
@@ -62,50 +42,46 @@ impl<S> Sealed<S> {
 
     /// Which message it is.
     pub fn position(&self) -> Position {
-        self.message.position
+        self.ahead.position
     }
+}
 
-    /// What else happened.
-    pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// Hands state and envelope to `store`, which returns once both are durable, and gives the envelope out.
+#[allow(private_bounds, reason = "only a session and a set of them are ever a state")]
+impl<S: Stored> Sealed<'_, S> {
+    /// Applies the message to the state, hands both to `store`, which returns once they are durable, and gives the
+    /// message out.
     ///
     /// # Errors
-    /// Those of `store`: nothing may be sent then, and the old state stays in use.
-    pub fn commit<T, E>(
+    /// Those of `store`: nothing may be sent then. Whether the store has the state is not known, so the one in memory
+    /// is stale: it answers [`SealError::Stale`](super::SealError::Stale) and
+    /// [`OpenError::Stale`](super::OpenError::Stale) from then on. Load it again.
+    pub fn commit<E>(
         self,
-        store: impl FnOnce(&Unsent<'_, S>) -> Result<T, E>,
-    ) -> Result<Sent<S, T>, E> {
-        // SPEC §5.10 [persist-before-send].
-        let stored = store(&Unsent {
-            state: &self.state,
-            envelope: &self.message.envelope,
-            session: self.session,
-            position: self.message.position,
-        })?;
-        Ok(Sent { state: self.state, envelope: self.message.envelope, stored })
+        store: impl FnOnce(&S, &Outgoing) -> Result<(), E>,
+    ) -> Result<Outgoing, E> {
+        let Self { state, session, ahead } = self;
+        // SPEC §5.10 [persist-before-send]. Stale from here on: a store that panics has failed too.
+        *state.stale() = true;
+        let outgoing = state.apply_sealed(session, ahead);
+        store(state, &outgoing)?;
+        *state.stale() = false;
+        Ok(outgoing)
     }
 }
 
-impl<S> fmt::Debug for Sealed<S> {
+impl<S> fmt::Debug for Sealed<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealed")
-            .field("position", &self.message.position)
-            .field("events", &self.events)
+        f.debug_struct("Sealed").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { envelope, session: _, position, events } = self;
+        f.debug_struct("Outgoing")
+            .field("envelope", envelope)
+            .field("position", position)
+            .field("events", events)
             .finish_non_exhaustive()
-    }
-}
-
-impl<S> fmt::Debug for Unsent<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsent").field("position", &self.position).finish_non_exhaustive()
-    }
-}
-
-impl<S, T> fmt::Debug for Sent<S, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent").field("envelope", &self.envelope).finish_non_exhaustive()
     }
 }

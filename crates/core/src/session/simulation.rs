@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rand_chacha::{ChaCha20Rng, rand_core::Rng};
+use zeroize::Zeroizing;
 
 use super::{
     pair::{NOW, Party, rng},
@@ -66,10 +67,11 @@ impl World {
         let (a, b) = (Party::new(&mut rng), Party::new(&mut rng));
         let alice = a.initiate(&b, true, &mut rng);
         let mut alice = Side::new("alice", &alice);
-        let sent = alice.session().seal(&0_u64.to_be_bytes(), NOW, &mut rng).unwrap();
+        let mut session = alice.session();
+        let sent = session.seal(&0_u64.to_be_bytes(), NOW, &mut rng).unwrap();
         let position = sent.position();
-        let sent = sent.commit(|unsent| {
-            alice.stored = unsent.state.export();
+        let sent = sent.commit(|state, _| {
+            alice.stored = state.export();
             Ok::<_, ()>(())
         });
         let first = sent.unwrap().envelope.into_bytes();
@@ -106,8 +108,10 @@ impl World {
         let length = if self.chance(10) { 8 + self.below(5000) } else { 8 + self.below(200) };
         let mut content = vec![0xa5; length];
         content[..8].copy_from_slice(&self.next_content.to_be_bytes());
-        let sealed = self.sides[from].session().seal(&content, self.now, &mut self.rng).unwrap();
-        if self.chance(self.crashes) {
+        let mut session = self.sides[from].session();
+        let sealed = session.seal(&content, self.now, &mut self.rng).unwrap();
+        let crash = self.rng.next_u32() % 100 < self.crashes;
+        if crash {
             // The process died before the store had it: the index is used again, by another message.
             return;
         }
@@ -115,8 +119,8 @@ impl World {
         self.next_content += 1;
         let (side, seed) = (&mut self.sides[from], self.seed);
         let position = sealed.position();
-        let sent = sealed.commit(|unsent| {
-            side.stored = unsent.state.export();
+        let sent = sealed.commit(|state, _| {
+            side.stored = state.export();
             Ok::<_, ()>(())
         });
         let envelope = sent.unwrap().envelope.into_bytes();
@@ -143,7 +147,7 @@ impl World {
         if side.seen.contains(&envelope) {
             return;
         }
-        let session = side.session();
+        let mut session = side.session();
         let opened = match session.open(&envelope, self.now) {
             Ok(opened) => opened,
             Err(error) => {
@@ -157,8 +161,12 @@ impl World {
             self.wire[to].push((position, envelope));
             return;
         }
+        let opened = opened.commit(|state, _| {
+            side.stored = state.export();
+            Ok::<_, ()>(())
+        });
+        let opened = opened.unwrap();
         assert_eq!(opened.position, position);
-        side.stored = opened.session.export();
         side.seen.insert(envelope);
         assert!(side.opened.insert(position), "seed {seed}: {position:?} opened twice");
         for event in opened.events {

@@ -1,9 +1,10 @@
 //! A session from its first message on.
 
 use super::{
-    pair::{NOW, Party, confirmed, met, open, rng, seal},
+    pair::{NOW, Party, confirmed, copy, met, open, receive, rng, seal},
     *,
 };
+use crate::random::tests::Failing;
 
 // Tests [ct3-confirms].
 #[test]
@@ -16,7 +17,7 @@ fn a_session_opens_answers_and_is_confirmed() {
     let second = seal(&mut alice, b"are you there", &mut rng);
 
     let opened = b.respond(&first).unwrap();
-    assert_eq!(&opened.content[..], b"hello");
+    assert_eq!(&opened.message.content[..], b"hello");
     let mut bob = opened.session;
     assert_eq!(bob.status(), Status::Unconfirmed);
     assert!(*bob.peer() == PeerIdentity::of(a.account, &a.entry()));
@@ -26,18 +27,17 @@ fn a_session_opens_answers_and_is_confirmed() {
 
     // ct3 rides in Bob's first message; Alice mixes it in her next step; Bob sees it there.
     let reply = seal(&mut bob, b"yes", &mut rng);
-    let opened = alice.open(&reply, NOW).unwrap();
+    let opened = receive(&mut alice, &reply).unwrap();
     assert_eq!(&opened.content[..], b"yes");
     assert_eq!(opened.acknowledged, Some(Acknowledged { chain: 0, count: 2 }));
-    alice = opened.session;
     assert_eq!(alice.status(), Status::Unconfirmed);
     let sealed = alice.seal(b"good", NOW, &mut rng).unwrap();
-    assert_eq!(sealed.events(), [Event::EpochMixed { epoch: 1 }, Event::Confirmed]);
-    let sent = sealed.commit(|_| Ok::<_, ()>(())).unwrap();
-    assert_eq!(sent.state.status(), Status::Confirmed);
-    let opened = bob.open(sent.envelope.as_bytes(), NOW).unwrap();
+    let sent = sealed.commit(|_, _| Ok::<_, ()>(())).unwrap();
+    assert_eq!(sent.events, [Event::EpochMixed { epoch: 1 }, Event::Confirmed]);
+    assert_eq!(alice.status(), Status::Confirmed);
+    let opened = receive(&mut bob, sent.envelope.as_bytes()).unwrap();
     assert_eq!(opened.events, [Event::EpochMixed { epoch: 1 }, Event::Confirmed]);
-    assert_eq!(opened.session.status(), Status::Confirmed);
+    assert_eq!(bob.status(), Status::Confirmed);
 }
 
 // Tests [init-block-until-reply].
@@ -106,8 +106,9 @@ fn a_damaged_state_is_refused_or_works_without_a_panic() {
         for byte in [0, 0xff] {
             let mut damaged = exported.to_vec();
             damaged[at] = byte;
-            let Ok(session) = Session::import(&damaged) else { continue };
-            let _ = session.open(&late, NOW).map(|opened| opened.session.seal(b"", NOW, &mut rng));
+            let Ok(mut session) = Session::import(&damaged) else { continue };
+            let _ = receive(&mut session, &late);
+            let _ = session.seal(b"", NOW, &mut rng);
             taken += 1;
         }
     }
@@ -148,8 +149,8 @@ fn a_message_is_opened_once() {
 // Seen to fail with `Seen::Different` answered as `Seen::Same`.
 #[test]
 fn a_peer_that_fell_back_to_an_older_state_is_recognised() {
-    let (alice, mut bob, mut rng) = confirmed(7);
-    let (mut alice, mut older) = (alice.duplicate(), alice);
+    let (mut alice, mut bob, mut rng) = confirmed(7);
+    let mut older = copy(&alice);
     let message = seal(&mut alice, b"after the backup", &mut rng);
     open(&mut bob, &message).unwrap();
     let other = seal(&mut older, b"restored", &mut rng);
@@ -167,7 +168,7 @@ fn two_devices_with_one_state_are_recognised() {
     let (mut alice, mut bob, mut rng) = confirmed(8);
     let message = seal(&mut bob, b"your turn", &mut rng);
     open(&mut alice, &message).unwrap();
-    let (mut alice, mut clone) = (alice.duplicate(), alice);
+    let mut clone = copy(&alice);
     let message = seal(&mut alice, b"I", &mut rng);
     open(&mut bob, &message).unwrap();
     let message = seal(&mut clone, b"I too", &mut rng);
@@ -177,31 +178,77 @@ fn two_devices_with_one_state_are_recognised() {
 // Tests [own-rollback-is-seen].
 #[test]
 fn our_own_older_state_is_noticed_by_what_the_peer_acknowledges() {
-    let (alice, mut bob, mut rng) = confirmed(9);
-    let (mut alice, older) = (alice.duplicate(), alice);
+    let (mut alice, mut bob, mut rng) = confirmed(9);
+    let mut older = copy(&alice);
     for _ in 0..3 {
         let message = seal(&mut alice, b"forgotten", &mut rng);
         open(&mut bob, &message).unwrap();
     }
     let reply = seal(&mut bob, b"seen", &mut rng);
-    let opened = older.open(&reply, NOW).unwrap();
+    let opened = receive(&mut older, &reply).unwrap();
     assert_eq!(opened.events, [Event::AcknowledgedBeyondSent]);
-    assert_eq!(alice.open(&reply, NOW).unwrap().events, []);
+    assert_eq!(receive(&mut alice, &reply).unwrap().events, []);
 }
 
 // Tests [hedged-nonce].
 // Seen to fail with the hash of the body left out of the nonce.
 #[test]
 fn a_cloned_state_with_cloned_randomness_repeats_no_nonce() {
-    let (alice, _, rng) = confirmed(10);
-    let one = alice.seal(b"one", NOW, &mut rng.clone()).unwrap();
-    let other = alice.seal(b"two", NOW, &mut rng.clone()).unwrap();
-    let bytes =
-        |sealed: Sealed<Session>| sealed.commit(|_| Ok::<_, ()>(())).unwrap().envelope.into_bytes();
-    let (one, other) = (bytes(one), bytes(other));
+    let (mut alice, _, rng) = confirmed(10);
+    let mut clone = copy(&alice);
+    let one = seal(&mut alice, b"one", &mut rng.clone());
+    let other = seal(&mut clone, b"two", &mut rng.clone());
     // With the same key stream the two would differ in three bytes of content only.
     let body = 1 + 72..one.len() - 16;
     let differing =
         one[body.clone()].iter().zip(&other[body]).filter(|(one, other)| one != other).count();
     assert!(differing > 1500);
+}
+
+// Tests [persist-before-send].
+#[test]
+fn a_state_that_the_store_did_not_take_is_not_used_again() {
+    let (mut alice, mut bob, mut rng) = confirmed(12);
+    let message = seal(&mut alice, b"on its way", &mut rng);
+    let stored = alice.export();
+    let refused = alice.seal(b"one", NOW, &mut rng).unwrap().commit(|_, _| Err("disk full"));
+    assert_eq!(refused.err(), Some("disk full"));
+    assert_eq!(alice.seal(b"two", NOW, &mut rng).unwrap_err(), SealError::Stale);
+    let reply = seal(&mut bob, b"hello", &mut rng);
+    assert_eq!(alice.open(&reply, NOW).unwrap_err(), OpenError::Stale);
+    // As the store has it, it goes on, and the index is used by another message.
+    alice = Session::import(&stored).unwrap();
+    let other = seal(&mut alice, b"three", &mut rng);
+    assert_eq!(open(&mut bob, &other).unwrap(), b"three");
+
+    let stored = bob.export();
+    let refused = bob.open(&message, NOW).unwrap().commit(|_, _| Err("disk full"));
+    assert_eq!(refused.err(), Some("disk full"));
+    assert_eq!(bob.open(&message, NOW).unwrap_err(), OpenError::Stale);
+    assert_eq!(bob.seal(b"four", NOW, &mut rng).unwrap_err(), SealError::Stale);
+    bob = Session::import(&stored).unwrap();
+    assert_eq!(open(&mut bob, &message).unwrap(), b"on its way");
+}
+
+// Tests [open-then-commit], [persist-before-send].
+#[test]
+fn a_message_that_is_not_committed_changes_nothing() {
+    let (mut alice, mut bob, mut rng) = confirmed(13);
+    // Mid-chain, behind a root step, with a key being made, and with an encapsulation.
+    for turn in 0..40 {
+        let (from, to) =
+            if turn % 2 == 0 { (&mut alice, &mut bob) } else { (&mut bob, &mut alice) };
+        for _ in 0..2 {
+            let before = from.export();
+            drop(from.seal(b"never sent", NOW, &mut rng).unwrap());
+            assert_eq!(from.seal(b"", NOW, &mut Failing).unwrap_err(), SealError::Randomness);
+            assert_eq!(from.export(), before);
+            let message = seal(from, b"sent", &mut rng);
+            let before = to.export();
+            drop(to.open(&message, NOW).unwrap());
+            assert_eq!(to.export(), before);
+            assert_eq!(open(to, &message).unwrap(), b"sent");
+        }
+    }
+    assert!(alice.epoch() > 3);
 }

@@ -31,17 +31,15 @@ pub(super) fn sending(entries: &[Entry]) -> Option<&Entry> {
     }
 }
 
-/// The names of the sessions that are too many.
-pub(super) fn surplus(entries: &[Entry]) -> Vec<SessionId> {
-    let mut confirmed: Vec<_> = entries.iter().filter(|entry| entry.confirmed > 0).collect();
-    confirmed.sort_by_key(|entry| core::cmp::Reverse(entry.confirmed));
+/// The name of a session that is one too many.
+pub(super) fn surplus(entries: &[Entry]) -> Option<SessionId> {
     // SPEC §5.8 [unconfirmed-evicts-no-confirmed]: each kind has slots of its own.
-    let unconfirmed =
-        entries.iter().rev().filter(|entry| entry.session.status() != Status::Confirmed);
-    confirmed
-        .into_iter()
-        .skip(CONFIRMED)
-        .chain(unconfirmed.skip(UNCONFIRMED))
+    let confirmed = || entries.iter().filter(|entry| entry.confirmed > 0);
+    let unconfirmed = || entries.iter().filter(|entry| entry.session.status() != Status::Confirmed);
+    let oldest_confirmed = confirmed().min_by_key(|entry| entry.confirmed);
+    let oldest_unconfirmed = unconfirmed().next();
+    oldest_confirmed
+        .filter(|_| confirmed().count() > CONFIRMED)
+        .or(oldest_unconfirmed.filter(|_| unconfirmed().count() > UNCONFIRMED))
         .map(|entry| entry.session.id())
-        .collect()
 }

@@ -1,26 +1,22 @@
 //! Which session sends, which one opens, and which ones have to go.
 
 use super::*;
-use crate::session::pair::{NOW, Party, met, open, rng, seal};
+use crate::session::pair::{NOW, Party, copy, met, open, rng, seal};
 
 fn send(sessions: &mut Sessions, content: &[u8], rng: &mut rand_chacha::ChaCha20Rng) -> Vec<u8> {
     let sealed = sessions.seal(content, NOW, rng).unwrap();
-    let sent = sealed.commit(|_| Ok::<_, ()>(())).unwrap();
-    *sessions = sent.state;
-    sent.envelope.into_bytes()
+    sealed.commit(|_, _| Ok::<_, ()>(())).unwrap().envelope.into_bytes()
 }
 
 fn probe(sessions: &mut Sessions, rng: &mut rand_chacha::ChaCha20Rng) -> Option<Vec<u8>> {
     let sealed = sessions.seal_probe(sessions.probe_due()?, &[], NOW, rng).unwrap();
-    let sent = sealed.commit(|_| Ok::<_, ()>(())).unwrap();
-    *sessions = sent.state;
-    Some(sent.envelope.into_bytes())
+    Some(sealed.commit(|_, _| Ok::<_, ()>(())).unwrap().envelope.into_bytes())
 }
 
 fn receive(sessions: &mut Sessions, envelope: &[u8]) -> (Vec<u8>, bool) {
-    let result = sessions.open(envelope, NOW).unwrap();
-    *sessions = Sessions::import(&result.sessions.export()).unwrap();
-    (result.opened.content.to_vec(), result.moved)
+    let message = sessions.open(envelope, NOW).unwrap().commit(|_, _| Ok::<_, ()>(())).unwrap();
+    *sessions = Sessions::import(&sessions.export()).unwrap();
+    (message.content.to_vec(), message.moved)
 }
 
 // Tests [glare-by-lower-id].
@@ -79,7 +75,7 @@ fn a_new_session_beside_a_confirmed_one_carries_probes_until_it_is_confirmed() {
     assert_eq!(alice.probe_due(), Some(new));
     let message = probe(&mut alice, &mut rng).unwrap();
     let opened = b.respond(&message).unwrap();
-    assert!(opened.content.is_empty());
+    assert!(opened.message.content.is_empty());
     bob.insert(opened.session);
     assert_eq!(bob.probe_due(), None);
     bob.introduce(&a.account, &a.entry()).unwrap();
@@ -93,9 +89,8 @@ fn a_new_session_beside_a_confirmed_one_carries_probes_until_it_is_confirmed() {
     assert_eq!(bob.sending().unwrap().id(), new);
     // It ends there, and the old one still opens what was on its way.
     assert_eq!((probe(&mut alice, &mut rng), probe(&mut bob, &mut rng)), (None, None));
-    let late = alice.find(old).unwrap().seal(b"late", NOW, &mut rng).unwrap();
-    let late = late.commit(|_| Ok::<_, ()>(())).unwrap().envelope;
-    assert_eq!(receive(&mut bob, late.as_bytes()), (b"late".to_vec(), false));
+    let late = seal(&mut copy(alice.find(old).unwrap()), b"late", &mut rng);
+    assert_eq!(receive(&mut bob, &late), (b"late".to_vec(), false));
     // Such content is answered where it came, and the answer is not.
     assert_eq!(bob.probe_due(), Some(old));
     let answer = probe(&mut bob, &mut rng).unwrap();
@@ -196,15 +191,14 @@ fn two_sides_that_send_on_different_sessions_still_hear_and_heal_each_other() {
                 let id = from.sending().unwrap().id();
                 let sealed = from.seal(b"content", NOW, &mut rng).unwrap();
                 let position = sealed.position();
-                let sent = sealed.commit(|_| Ok::<_, ()>(())).unwrap();
-                *from = sent.state;
+                let sent = sealed.commit(|_, _| Ok::<_, ()>(())).unwrap();
                 assert_eq!(receive(to, sent.envelope.as_bytes()).0, b"content");
                 assert_eq!(to.probe_due(), Some(id));
                 let answer = probe(to, &mut rng).unwrap();
                 assert_eq!(to.probe_due(), None);
                 let opened = from.open(&answer, NOW).unwrap();
-                assert!(opened.opened.acknowledged.unwrap().covers(position));
-                *from = opened.sessions;
+                let opened = opened.commit(|_, _| Ok::<_, ()>(())).unwrap();
+                assert!(opened.acknowledged.unwrap().covers(position));
                 assert_eq!(from.probe_due(), None);
             }
         }

@@ -3,9 +3,7 @@
 use std::{collections::BTreeSet, convert::Infallible};
 
 use chopmark_core::{
-    session::{
-        Acknowledged, BUCKETS, Event, OpenError, Opened, Position, SealError, Session, Status,
-    },
+    session::{Acknowledged, BUCKETS, Event, OpenError, Position, SealError, Session, Status},
     time::Timestamp,
 };
 use rand_core::TryCryptoRng;
@@ -97,8 +95,7 @@ impl Device {
             return Ok(None);
         }
         let position = sealed.position();
-        let sent = sealed.commit(|_| Ok::<_, Infallible>(())).expect("nothing to fail");
-        self.session = sent.state;
+        let sent = sealed.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
         self.store();
         let envelope = sent.envelope.into_bytes();
         assert!(BUCKETS.contains(&envelope.len()), "{} is no bucket", envelope.len());
@@ -112,24 +109,34 @@ impl Device {
         now: Timestamp,
         crash: bool,
     ) -> Result<Received, OpenError> {
-        let opened = self.session.open(envelope, now);
-        if crash || opened.is_err() {
-            self.is_unchanged("a message that was not opened");
-        }
-        let Opened { session, content, acknowledged, position, events, .. } = opened?;
+        let opened = match self.session.open(envelope, now) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.is_unchanged("a message that was not opened");
+                return Err(error);
+            }
+        };
         if crash {
+            let (position, content) = (opened.position(), opened.content().to_vec());
+            drop(opened);
+            self.is_unchanged("a message that was not committed");
             self.restart();
-        } else {
-            self.session = session;
-            self.store();
-            self.opened.insert(position);
-            for event in &events {
-                if let Event::Evicted { chain, below } = event {
-                    self.given_up.push((*chain, *below));
-                }
+            return Ok(Received { position, content, acknowledged: None, events: Vec::new() });
+        }
+        let message = opened.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
+        self.store();
+        self.opened.insert(message.position);
+        for event in &message.events {
+            if let Event::Evicted { chain, below } = event {
+                self.given_up.push((*chain, *below));
             }
         }
-        Ok(Received { position, content: content.to_vec(), acknowledged, events })
+        Ok(Received {
+            position: message.position,
+            content: message.content.to_vec(),
+            acknowledged: message.acknowledged,
+            events: message.events,
+        })
     }
 
     /// Whether the key of a message that was never opened is gone for a reason that was told.

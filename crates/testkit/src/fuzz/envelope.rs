@@ -1,6 +1,6 @@
 //! What a device reads from a mailbox: an envelope, the states and manifests beside it, and what a sealed body held.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use chopmark_core::{handshake::InitBlock, identity::SignedManifest, session::Session};
@@ -17,14 +17,15 @@ pub fn envelope(data: &[u8]) {
 
 /// What the core reads: it takes what was made for it, once, and nothing else.
 fn sealed(data: &[u8]) {
-    // Two sessions, made once: to open is pure.
-    static SESSIONS: OnceLock<(Vec<u8>, Session, Vec<u8>)> = OnceLock::new();
+    // Two sessions, made once: what is opened is not committed.
+    static SESSIONS: OnceLock<(Vec<u8>, Mutex<Session>, Vec<u8>)> = OnceLock::new();
     let (state, session, genuine) = SESSIONS.get_or_init(|| {
         let mut rng = Seed::fixed(3).rng();
         let (mut alice, bob, _) = party::met(&mut rng);
         let genuine = party::seal(&mut alice, b"genuine", &mut rng);
-        (bob.export().to_vec(), bob, genuine)
+        (bob.export().to_vec(), Mutex::new(bob), genuine)
     });
+    let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
     if session.open(data, party::NOW).is_ok() {
         assert!(data == genuine.as_slice(), "a forgery was opened");
     }

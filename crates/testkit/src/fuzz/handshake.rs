@@ -210,7 +210,7 @@ fn meet(
     let one_time = one_time.then_some(&b.one_time);
     let opened = Session::respond(&b.own(), &b.signed, one_time, &first.envelope, party::NOW);
     let opened = opened.expect("an honest first message");
-    assert!(*opened.content == first.content);
+    assert!(*opened.message.content == first.content);
     assert_eq!(opened.session.id(), alice.session.id());
     assert_eq!(opened.session.init_id(), peeked.id);
     assert_eq!((opened.session.peer().account, opened.session.peer().device), (a.account, DEVICE));

@@ -275,6 +275,6 @@ fn met(a: &Party, b: &Party, one_time: bool) -> (Peer, Vec<u8>) {
     let opened = Session::respond(&b.own(), &b.signed, one_time, &envelope, party::NOW);
     let opened = opened.expect("the handshake of the specification");
     text.content.clear();
-    assert_eq!(&opened.content[..], b"hello");
+    assert_eq!(&opened.message.content[..], b"hello");
     (peer, opened.session.export().to_vec())
 }

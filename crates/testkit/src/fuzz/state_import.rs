@@ -1,6 +1,6 @@
 //! What a store may give back after years: states of every kind, damaged in a field or made up.
 
-use std::sync::OnceLock;
+use std::{convert::Infallible, sync::OnceLock};
 
 use chopmark_core::{
     identity::{DeviceKeys, ManifestRef, SignedManifest, Stamp},
@@ -133,11 +133,10 @@ fn drive_all(mut sessions: Sessions, letters: &[Vec<u8>]) {
     let _ = sessions.probe_due();
     for letter in letters {
         if let Ok(opened) = sessions.open(letter, party::NOW) {
-            sessions = opened.sessions;
+            opened.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
         }
         if let Ok(sealed) = sessions.seal(b"on", party::NOW, &mut rng) {
-            let sent = sealed.commit(|_| Ok::<_, std::convert::Infallible>(()));
-            sessions = sent.expect("nothing to fail").state;
+            sealed.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
         }
     }
     let _ = sessions.iter().count();

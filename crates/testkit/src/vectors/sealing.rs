@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use chopmark_core::{
     handshake::{Own, RespondError},
     prekey::{OneTimePrekeySecret, SignedPrekeySecret},
-    session::{Acknowledged, Event, OpenError, Opened, Position, SealError, Session},
+    session::{Acknowledged, Event, Incoming, OpenError, Position, SealError, Session},
     time::Timestamp,
 };
 use rand_core::TryCryptoRng;
@@ -26,9 +26,8 @@ pub(super) fn seal(
     rng: &mut (impl TryCryptoRng + ?Sized),
 ) -> Result<(Vec<u8>, Message), SealError> {
     let sealed = session.seal(content, now, rng)?;
-    let (position, events) = (sealed.position(), sealed.events().to_vec());
-    let sent = sealed.commit(|_| Ok::<_, Infallible>(())).expect("nothing to fail");
-    *session = sent.state;
+    let sent = sealed.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
+    let (position, events) = (sent.position, sent.events);
     let message = Message { content: content.to_vec(), position, acknowledged: None, events };
     Ok((sent.envelope.into_bytes(), message))
 }
@@ -39,9 +38,9 @@ pub(super) fn open(
     envelope: &[u8],
     now: Timestamp,
 ) -> Result<Message, OpenError> {
-    let (next, message) = taken(session.open(envelope, now)?);
-    *session = next;
-    Ok(message)
+    let opened = session.open(envelope, now)?;
+    let message = opened.commit(|_, _| Ok::<_, Infallible>(())).expect("nothing to fail");
+    Ok(message.into())
 }
 
 /// Answers a first message and stores.
@@ -52,12 +51,15 @@ pub(super) fn answer(
     envelope: &[u8],
     now: Timestamp,
 ) -> Result<(Session, Message), RespondError> {
-    Session::respond(own, signed, one_time, envelope, now).map(taken)
+    let answered = Session::respond(own, signed, one_time, envelope, now)?;
+    Ok((answered.session, answered.message.into()))
 }
 
-fn taken(opened: Opened) -> (Session, Message) {
-    let Opened { session, content, acknowledged, position, events, .. } = opened;
-    (session, Message { content: content.to_vec(), position, acknowledged, events })
+impl From<Incoming> for Message {
+    fn from(incoming: Incoming) -> Self {
+        let Incoming { content, acknowledged, position, events, .. } = incoming;
+        Self { content: content.to_vec(), position, acknowledged, events }
+    }
 }
 
 /// The same state once more, as a copied device has it.

@@ -56,13 +56,12 @@ fn respond(
 }
 
 fn seal(session: &mut Session, text: &[u8]) -> Result<Vec<u8>, Failed> {
-    let sent = session.seal(text, NOW, &mut rand::rng())?.commit(|_| Ok::<_, Failed>(()))?;
-    *session = sent.state;
-    Ok(sent.envelope.into_bytes())
+    let sealed = session.seal(text, NOW, &mut rand::rng())?;
+    Ok(sealed.commit(|_, _| Ok::<_, Failed>(()))?.envelope.into_bytes())
 }
 
 fn open(session: &mut Session, envelope: &[u8]) -> Result<(), Failed> {
-    *session = session.open(envelope, NOW)?.session;
+    session.open(envelope, NOW)?.commit(|_, _| Ok::<_, Failed>(()))?;
     Ok(())
 }
 
@@ -227,7 +226,7 @@ fn answer(name: &'static str, first_contact: bool, target: f64) -> Result<Race<'
 /// A genuine message with its last byte changed: refused by both.
 fn forged() -> Result<Race<'static>, Failed> {
     let text = [b'a'; 100];
-    let (mut alice, bob) = ours()?;
+    let (mut alice, mut bob) = ours()?;
     let (mut peer_alice, mut peer_bob) = peers()?;
     let ours = move || {
         let mut envelope = seal(&mut alice, &text)?;
