@@ -50,6 +50,35 @@ class Given:
         return [key for key in self.lines if key not in self.asked]
 
 
+DRAWS = {
+    "ratchet key": "ratchet private key",
+    "kem seed": "ML-KEM seed",
+    "encapsulation": "m",
+    "body nonce": "hedge",
+}
+
+
+@dataclass
+class Draws:
+    """What a step draws, as it is given with the step."""
+
+    given: Given
+    step: str
+
+    def take(self, what: str, length: int) -> bytes:
+        drawn = self.given.bytes(f"{self.step} {DRAWS[what]}")
+        if len(drawn) != length:
+            raise BadFile(f"`{self.step} {DRAWS[what]}` has another length")
+        return drawn
+
+
+def step_numbers(given: Given) -> list[str]:
+    numbers = []
+    while f"{len(numbers) + 1:02} do" in given:
+        numbers.append(f"{len(numbers) + 1:02}")
+    return numbers
+
+
 Came = list[tuple[str, str | int | bytes]]
 Operation = Callable[[Given], Came]
 

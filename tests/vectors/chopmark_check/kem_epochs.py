@@ -7,7 +7,6 @@ from .errors import Refused
 from .message import CIPHERTEXT, ENCAPSULATION_KEY, NOTHING
 from .primitives import (
     HMAC,
-    InvalidKey,
     kem_checked,
     kem_decapsulate,
     kem_encapsulate,
@@ -30,6 +29,10 @@ class WrongConfirmation(Refused):
     """The confirmation is not that of the encapsulation. The session goes on."""
 
     expect = "wrong confirmation"
+
+
+class KeyInMessage(Refused):
+    """A key for epoch 1 in a message: that one is A's device key. [ek-of-epoch-1-from-manifest]"""
 
 
 def confirmation(secret: bytes, epoch: int, ek: bytes, ct: bytes) -> bytes:
@@ -63,6 +66,11 @@ class Ready:
     """I: decapsulated; the next step of our own mixes."""
 
     mixed: Mixed
+
+
+@dataclass(frozen=True)
+class AwaitEntry:
+    """E, B's first state: waits for A's device entry, whose key is that of epoch 1."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +110,11 @@ class Machine:
 
     @classmethod
     def of_b(cls) -> "Machine":
-        return cls("B", RecvEk(), [])
+        return cls("B", AwaitEntry(), [])
 
     def introduce(self, ek: bytes) -> None:
         """B learned A's device entry: its key is that of epoch 1. [ek-of-epoch-1-from-manifest]"""
-        if (self.side, self.epoch, self.state) == ("B", 0, RecvEk()):
+        if isinstance(self.state, AwaitEntry):
             self.state = Encapsulate(kem_checked(ek))
 
     def mixes_when_stepping(self) -> Mixed | None:
@@ -140,11 +148,11 @@ class Machine:
     def prepare(self, draws) -> None:
         """Before a message of our own: makes the key or the encapsulation that is due. [epoch-pace]"""
         if isinstance(self.state, Pause) and self.messages + 1 >= PACE_MESSAGES:
-            self.state = SendEk(draws.take("kem seed", 64))
+            self.state, self.carried = SendEk(draws.take("kem seed", 64)), False
         elif isinstance(self.state, Encapsulate):
             ek = self.state.ek
             ct, secret = kem_encapsulate(ek, draws.take("encapsulation", 32))
-            self.state = SendCt(Mixed(secret, ek, ct))
+            self.state, self.carried = SendCt(Mixed(secret, ek, ct)), False
 
     def pending(self) -> tuple[int, bytes]:
         """The object for the chain we are in, unless it rode already. [once-per-chain]"""
@@ -165,14 +173,17 @@ class Machine:
         """An object of an authentic message, for the epoch after that of its chain. [late-object-ignored]"""
         if kind == NOTHING or chain_epoch != self.epoch:
             return
-        if kind == ENCAPSULATION_KEY and isinstance(self.state, RecvEk) and self.epoch > 0:
-            try:
-                self.state = Encapsulate(kem_checked(object))
-            except InvalidKey:
-                self.events.append(("event", "object refused"))
-        if kind == CIPHERTEXT and isinstance(self.state, SendEk):
-            try:
+        try:
+            if kind == ENCAPSULATION_KEY:
+                self.take_key(object)
+            elif isinstance(self.state, SendEk):
                 seed, epoch = self.state.seed, self.epoch + 1
                 self.state = Ready(receive(seed, epoch, object[:1088], object[1088:]))
-            except WrongConfirmation:
-                self.events.append(("event", "object refused"))
+        except Refused:
+            self.events.append(("event", "object refused"))
+
+    def take_key(self, ek: bytes) -> None:
+        if self.epoch == 0:
+            raise KeyInMessage("a key for epoch 1")
+        if isinstance(self.state, RecvEk):
+            self.state = Encapsulate(kem_checked(ek))

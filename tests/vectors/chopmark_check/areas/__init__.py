@@ -16,6 +16,7 @@ from . import (
     prekey,
     root,
     session,
+    sessions,
     signature,
 )
 
@@ -33,6 +34,7 @@ MODULES = (
     root,
     body,
     session,
+    sessions,
     content,
 )
 AREAS: dict[str, ModuleType] = {

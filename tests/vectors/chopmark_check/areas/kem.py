@@ -1,8 +1,8 @@
 """ML-KEM keys, encapsulations and their confirmation (SPEC §1.2, §5.7)."""
 
-from ..case import Came, Given
+from ..case import BadFile, Came, Draws, Given, step_numbers
 from ..encoding import LH
-from ..kem_epochs import confirmation, receive
+from ..kem_epochs import BadEpoch, Machine, confirmation, receive
 from ..primitives import kem_checked, kem_decapsulate, kem_encapsulate, kem_public
 from ..root import Mixed
 
@@ -41,6 +41,51 @@ def received(given: Given) -> Came:
     return [("ss", mixed.secret), ("transcript", mixed.transcript)]
 
 
+def machine(given: Given) -> Came:
+    """One party's half of the machine by itself."""
+    seed, we = given.bytes("ML-KEM seed"), given.text("we")
+    half = Machine.of_a(seed) if we == "A" else Machine.of_b()
+    came: Came = []
+    for number in step_numbers(given):
+        half.events.clear()
+        came += [(f"{number} refused", word) for word in machine_step(half, given, number)]
+        came += [
+            (f"{number} stage", type(half.state).__name__),
+            (f"{number} epoch", half.epoch),
+            (f"{number} pending", half.pending()[0]),
+        ]
+    return came
+
+
+def machine_step(half: Machine, given: Given, number: str) -> list[str]:
+    """Why the step was refused, if it was."""
+    match given.text(f"{number} do").split(" "):
+        case ["introduce"]:
+            half.introduce(kem_public(given.bytes("ML-KEM seed")))
+        case ["seal"]:
+            half.prepare(Draws(given, number))
+            half.messages += 1
+        case ["carry"]:
+            half.carried = True
+        case ["open"]:
+            half.messages += 1
+        case ["open", which, "in", epoch]:
+            object = given.bytes(f"object {which}")
+            half.take_in(int(epoch), object[0], object[1:])
+            half.messages += 1
+        case ["step"]:
+            half.stepped(now=0)
+        case ["peer", epoch]:
+            try:
+                half.mixes_when_peer_says(int(epoch))
+            except BadEpoch:
+                return ["epoch"]
+            half.peer_stepped(int(epoch), now=0)
+        case other:
+            raise BadFile(f"unknown step `{' '.join(other)}`")
+    return ["object" for event in half.events if event == ("event", "object refused")]
+
+
 OPERATIONS = {
     "key pair": key_pair,
     "check key": check_key,
@@ -48,4 +93,5 @@ OPERATIONS = {
     "decapsulate": decapsulate,
     "confirm": confirm,
     "receive": received,
+    "machine": machine,
 }

@@ -1,42 +1,26 @@
 """Whole conversations of two devices, step by step (SPEC §4, §5)."""
 
 import re
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from ..case import BadFile, Came, Given
+from ..case import BadFile, Came, Draws, Given, refused_as, step_numbers
 from ..chain import BadPrevious, BeyondEnd
 from ..errors import EndsEarly, Mismatch, OutsideLimits, Refused, UnknownVersion
 from ..handshake import initiate, respond
 from ..identity import DeviceSecrets, Entry
 from ..kem_epochs import BadEpoch
-from ..message import BadPadding, Envelope, NotABucket
+from ..message import BadPadding, Envelope, NotABucket, NotForThisSession
 from ..prekeys import Bundle, PrekeySecret
 from ..primitives import H
-from ..session import Session
+from ..session import Opened, Session
 from .handshake import decode_block, device, prekeys
 
-DRAWS = {
-    "ratchet key": "ratchet private key",
-    "kem seed": "ML-KEM seed",
-    "encapsulation": "m",
-    "body nonce": "hedge",
+MISBEHAVED = {
+    kind: "misbehaved"
+    for kind in (BadEpoch, BadPrevious, BeyondEnd, BadPadding, EndsEarly, UnknownVersion, OutsideLimits)
 }
-MISBEHAVED = (BadEpoch, BadPrevious, BeyondEnd, BadPadding, EndsEarly, UnknownVersion, OutsideLimits)
-
-
-@dataclass
-class Draws:
-    """What a step draws, as it is given with the step."""
-
-    given: Given
-    step: str
-
-    def take(self, what: str, length: int) -> bytes:
-        drawn = self.given.bytes(f"{self.step} {DRAWS[what]}")
-        if len(drawn) != length:
-            raise BadFile(f"`{self.step} {DRAWS[what]}` has another length")
-        return drawn
 
 
 @dataclass
@@ -71,14 +55,9 @@ class Play:
 
     def begin(self) -> Came:
         """A begins, before the first step."""
-        seed, account, id = self.b.secrets.ed25519_seed, self.b.account, self.b.id
-        signed, once = (s and s.public(seed, account, id) for s in (self.signed, self.one_time))
-        bundle = Bundle(account, self.b.entry, signed, once, fresh=True)
         drawn = (self.given.bytes(name) for name in ("EK private key", "m of ct1", "m of ct2"))
-        secrets = self.a.secrets
-        block, keys = initiate(self.a.account, self.a.entry, secrets.x25519, bundle, *drawn)
-        self.a.session = Session.of_a(keys, block.encode(), signed.x25519, secrets.kem_seed)
-        return [("session id", keys.session_id), ("init id", block.init_id())]
+        self.a.session = begin(self.a, self.b, self.signed, self.one_time, drawn)
+        return [("session id", self.a.session.session_id), ("init id", self.a.session.init_id)]
 
     def step(self, number: str) -> Came:
         does = self.given.text(f"{number} do")
@@ -87,6 +66,8 @@ class Play:
                 return self.seal(self.side(name), number)
             case ["open", ("A" | "B") as name, sealed, *altered]:
                 return self.open(self.side(name), self.altered(sealed, " ".join(altered)))
+            case ["deliver", ("A" | "B") as name]:
+                return self.open(self.side(name), self.given.bytes(f"{number} envelope"))
             case ["introduce", "B"]:
                 self.introduce(number)
             case ["wait", time] if time.isdigit():
@@ -131,9 +112,13 @@ class Play:
             raise BadFile(f"unknown alteration `{how}`")
         return envelope
 
-    def open(self, side: Side, envelope: bytes) -> Came:
-        session = side.session or self.answered(envelope)
-        opened = session.open(envelope, self.now)
+    def open(self, side: Side, data: bytes) -> Came:
+        envelope = envelope_of(data)
+        if side.session:
+            session, opened = side.session, open_later(side.session, data, self.now)
+        else:
+            session = self.answered(envelope)
+            opened = open_first(session, data, self.now)
         side.session = session
         acknowledged = "nothing"
         if opened.acknowledged:
@@ -145,44 +130,53 @@ class Play:
             *session.events,
         ]
 
-    def answered(self, envelope: bytes) -> Session:
+    def answered(self, envelope: Envelope) -> Session:
         """B's session, from the init block of a first message; it is B's once its message opened."""
-        init = Envelope.decode(envelope).init
-        if init is None:
+        if envelope.init is None:
             raise BadFile("B has no session and the envelope no init block")
-        block, b = decode_block(init), self.b
-        claimed, keys = respond(b.account, b.entry, b.secrets, self.signed, self.one_time, block)
-        return Session.of_b(keys, init, self.signed.x25519, claimed)
+        return answer(self.b, self.signed, self.one_time, envelope.init)
 
     def introduce(self, number: str) -> None:
         entry = self.a.entry
         if f"{number} entry" in self.given:
             entry = Entry.decode(self.given.bytes(f"{number} entry"))
-        self.b.session.introduce(self.a.account, entry)
-
-    def word(self, refused: Refused, number: str) -> str:
-        """The word for why a step was refused."""
-        does = self.given.text(f"{number} do")
-        if does.startswith("introduce") and isinstance(refused, Mismatch):
-            return "wrong entry"
-        if not does.startswith("open"):
-            return refused.expect
-        envelope = self.altered(does.split(" ")[2], " ".join(does.split(" ")[3:]))
-        if not is_envelope(envelope):
-            return "not an envelope"
-        if does.startswith("open B") and self.b.session is None:
-            return "forged" if refused.expect == "not for this session" else refused.expect
-        if isinstance(refused, MISBEHAVED):
-            return "misbehaved"
-        return refused.expect
+        introduce(self.b.session, self.a.account, entry)
 
 
-def is_envelope(data: bytes) -> bool:
-    try:
-        Envelope.decode(data)
-    except (NotABucket, UnknownVersion, EndsEarly):
-        return False
-    return True
+def begin(
+    a: Side, b: Side, signed: PrekeySecret, once: PrekeySecret | None, drawn: Iterable[bytes]
+) -> Session:
+    """A's session with B, whose prekeys these are."""
+    seed = b.secrets.ed25519_seed
+    public, public_once = (secret and secret.public(seed, b.account, b.id) for secret in (signed, once))
+    bundle = Bundle(b.account, b.entry, public, public_once, fresh=True)
+    block, keys = initiate(a.account, a.entry, a.secrets.x25519, bundle, *drawn)
+    return Session.of_a(keys, block.encode(), public.x25519, a.secrets.kem_seed)
+
+
+def answer(b: Side, signed: PrekeySecret, once: PrekeySecret | None, init: bytes) -> Session:
+    claimed, keys = respond(b.account, b.entry, b.secrets, signed, once, decode_block(init))
+    return Session.of_b(keys, init, signed.x25519, claimed)
+
+
+@refused_as({kind: "not an envelope" for kind in (NotABucket, UnknownVersion, EndsEarly)})
+def envelope_of(data: bytes) -> Envelope:
+    return Envelope.decode(data)
+
+
+@refused_as(MISBEHAVED | {NotForThisSession: "forged"})
+def open_first(session: Session, data: bytes, now: int) -> Opened:
+    return session.open(data, now)
+
+
+@refused_as(MISBEHAVED)
+def open_later(session: Session, data: bytes, now: int) -> Opened:
+    return session.open(data, now)
+
+
+@refused_as({Mismatch: "wrong entry"})
+def introduce(session: Session, account: bytes, entry: Entry) -> None:
+    session.introduce(account, entry)
 
 
 def conversation(given: Given) -> Came:
@@ -193,19 +187,12 @@ def conversation(given: Given) -> Came:
         try:
             came += [(f"{number} {key}", value) for key, value in play.step(number)]
         except Refused as refused:
-            came.append((f"{number} refused", play.word(refused, number)))
+            came.append((f"{number} refused", refused.expect))
     for name in ("A", "B"):
         session = play.side(name).session
         came += [(f"{name} status", session.status if session else "none")]
         came += [(f"{name} epoch", session.kem.epoch if session else 0)]
     return came
-
-
-def step_numbers(given: Given) -> list[str]:
-    numbers = []
-    while f"{len(numbers) + 1:02} do" in given:
-        numbers.append(f"{len(numbers) + 1:02}")
-    return numbers
 
 
 OPERATIONS = {"": conversation}
