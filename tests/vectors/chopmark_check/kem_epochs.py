@@ -167,7 +167,7 @@ class Machine:
 
     def is_overdue(self, now: int) -> bool:
         """[overdue-lifts]"""
-        return self.epoch == 0 or self.messages >= OVERDUE_MESSAGES or now - self.mixed_at >= OVERDUE_MS
+        return self.epoch == 0 or self.messages + 1 >= OVERDUE_MESSAGES or now - self.mixed_at >= OVERDUE_MS
 
     def take_in(self, chain_epoch: int, kind: int, object: bytes) -> None:
         """An object of an authentic message, for the epoch after that of its chain. [late-object-ignored]"""
