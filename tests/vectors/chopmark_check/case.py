@@ -32,12 +32,6 @@ class Given:
     def number(self, key: str) -> int:
         return from_decimal(self.text(key))
 
-    def flag(self, key: str) -> bool:
-        word = self.text(key)
-        if word not in ("yes", "no"):
-            raise BadFile(f"`{key}` is neither yes nor no")
-        return word == "yes"
-
     def numbered(self, prefix: str) -> list[str]:
         """The keys `prefix 1`, `prefix 2`, … as far as they go."""
         keys, i = [], 1
@@ -50,6 +44,7 @@ class Given:
         return [key for key in self.lines if key not in self.asked]
 
 
+# What the implementation draws, and the README's word for it.
 DRAWS = {
     "ratchet key": "ratchet private key",
     "kem seed": "ML-KEM seed",
@@ -73,6 +68,7 @@ class Draws:
 
 
 def step_numbers(given: Given) -> list[str]:
+    """`01`, `02`, … as far as there is something to do."""
     numbers = []
     while f"{len(numbers) + 1:02} do" in given:
         numbers.append(f"{len(numbers) + 1:02}")
@@ -93,7 +89,7 @@ class Case:
 
     @classmethod
     def read(cls, path: Path) -> "Case":
-        return cls.parse(f"{path.parent.name}/{path.name}", path.read_text("utf-8"))
+        return cls.parse(f"{path.parent.name}/{path.name}", path.read_bytes().decode("utf-8"))
 
     @classmethod
     def parse(cls, name: str, text: str) -> "Case":

@@ -77,6 +77,7 @@ def body_within(number: int, body) -> None:
         within("endpoints", 1 <= len(body.get("endpoints", [])) <= 4)
         for endpoint in body["endpoints"]:
             within("capability", len(endpoint.get("capability", b"")) == 32)
+            within("renewal secret", len(endpoint.get("renewal", bytes(16))) == 16)
         within("lock keys", all(len(key) == 33 for key in body.get("lock_keys", [])))
     elif number == 17:
         text(body)

@@ -13,6 +13,7 @@ from .link import Link
 from .primitives import H, ed25519_checked, hchacha20, x25519_checked
 from .seed import Seed
 from .session import NotIntroduced, Session
+from .sessions import Sessions
 
 NOW = 1_700_000_000_000
 
@@ -68,7 +69,7 @@ class Party:
 def run() -> list[tuple[str, str | None]]:
     """Each check by name, and what is wrong with it or None."""
     results = []
-    for check in (published_values, identities, links, conversations):
+    for check in (published_values, identities, links, conversations, selections):
         try:
             check()
             results.append((check.__name__, None))
@@ -123,6 +124,27 @@ def conversations() -> None:
         converse(a, b, random.Random(with_one_time))
         demand(a.kem.epoch >= 3 and a.kem.epoch - b.kem.epoch in (-1, 0, 1), "epochs")
         demand(a.status == b.status == "Confirmed", "status")
+
+
+def selections() -> None:
+    """Which session sends, which are kept and in which order an envelope is tried (SPEC §5.8)."""
+    a, b, c, d, e, f = (bytes([i]) for i in range(6))
+    kept = Sessions()
+    kept.begin(b, ours=True)
+    demand(kept.sending() == b, "the only one")
+    kept.begin(a, ours=False)
+    demand(kept.sending() == a, "the lower id of two that cross")
+    kept.confirm(b)
+    demand(kept.sending() == b, "the confirmed one")
+    kept.begin(c, ours=False)
+    demand(kept.sending() == b and kept.trial_order() == [b, c, a], "a confirmed one before newer ones")
+    kept.begin(d, ours=False)
+    demand(kept.trial_order() == [b, d, c], "two unconfirmed are kept")
+    for id in (c, d, e, f):
+        if id in (e, f):
+            kept.begin(id, ours=True)
+        kept.confirm(id)
+    demand(kept.trial_order() == [f, e, d], "three confirmed are kept")
 
 
 def met(with_one_time: bool) -> tuple[Session, Session]:
