@@ -162,3 +162,31 @@ fn files_have_names_of_nouns_and_lengths_to_read() {
     }
     assert_none("hard to read", &findings);
 }
+
+// Tests [counters-never-wrap]: where arithmetic was overlooked, what is shipped stops rather than wraps.
+// Seen to fail with `overflow-checks` taken out of the profile.
+#[test]
+fn t07_what_is_shipped_stops_where_arithmetic_would_wrap() {
+    let manifest: toml::Table = super::read("Cargo.toml").parse().unwrap();
+    let profiles = manifest["profile"].as_table().unwrap();
+    let checked = |profile: &toml::Value| {
+        profile.get("overflow-checks").map(|value| value.as_bool() == Some(true))
+    };
+    assert_eq!(checked(&profiles["release"]), Some(true));
+    for (name, profile) in profiles {
+        assert_ne!(checked(profile), Some(false), "{name}");
+        // No package of ours is an exception, nor one that works for it.
+        let packages = profile.get("package").and_then(toml::Value::as_table);
+        for (package, overrides) in packages.into_iter().flatten() {
+            assert_ne!(checked(overrides), Some(false), "{name}: {package}");
+        }
+        assert_ne!(profile.get("inherits").and_then(toml::Value::as_str), Some("bench"), "{name}");
+    }
+    let others = sources().into_iter().filter(|source| {
+        !source.is_test() && source.code().any(|(_, line)| has_word(line, "unchecked_add"))
+    });
+    assert_none(
+        "arithmetic without a check",
+        &others.map(|source| source.path).collect::<Vec<_>>(),
+    );
+}

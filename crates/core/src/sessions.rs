@@ -251,14 +251,30 @@ impl Sessions {
 
     /// Notes that the session with this name is confirmed, if it is.
     fn count_confirmation(&mut self, id: SessionId) {
-        let next = self.confirmations.saturating_add(1);
-        if let Some(entry) = self.entry(id)
-            && entry.session.status() == Status::Confirmed
-            && entry.confirmed == 0
-        {
-            entry.confirmed = next;
-            self.confirmations = next;
+        let confirmed = |entry: &Entry| entry.session.status() == Status::Confirmed;
+        if self.entry(id).is_some_and(|entry| confirmed(entry) && entry.confirmed == 0) {
+            let next = self.next_confirmation();
+            if let Some(entry) = self.entry(id) {
+                entry.confirmed = next;
+            }
         }
+    }
+
+    /// The count of a confirmation: above all others, so that no two are equal. When there is no number left the sessions
+    /// are counted anew, in their order: SPEC §1.5 [counters-never-wrap].
+    fn next_confirmation(&mut self) -> u64 {
+        if self.confirmations == u64::MAX {
+            let mut confirmed: Vec<_> =
+                self.entries.iter_mut().filter(|entry| entry.confirmed > 0).collect();
+            confirmed.sort_by_key(|entry| entry.confirmed);
+            self.confirmations = 0;
+            for (entry, count) in confirmed.into_iter().zip(1..) {
+                entry.confirmed = count;
+                self.confirmations = count;
+            }
+        }
+        self.confirmations = self.confirmations.saturating_add(1);
+        self.confirmations
     }
 
     fn evict(&mut self) -> Vec<SessionId> {

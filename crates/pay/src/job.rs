@@ -345,7 +345,8 @@ impl<R: Records> Turn<'_, R> {
             // The call before this one was not answered, or its answer has not been seen.
             job.drift(self.now);
         }
-        job.attempt = job.attempt.saturating_add(1);
+        // SPEC §1.5 [counters-never-wrap].
+        job.attempt = job.attempt.checked_add(1).ok_or(RecordsError::Damaged)?;
         job.idle = false;
         job.due = self.now.saturating_add(CALL_TIMEOUT).as_millis();
         self.save(&job)?;

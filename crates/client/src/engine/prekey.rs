@@ -274,3 +274,19 @@ fn is_kept(superseded: u64, now: Timestamp) -> bool {
 const SHELF: &[u8] = b"shelf";
 /// So many of a link's one-time prekeys were used that fewer than eight are left.
 const TAKEN_MOST: usize = ONE_TIME_PREKEYS - ONE_TIME_PREKEYS_LOW + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Tests [counters-never-wrap].
+    #[test]
+    fn t07_the_last_number_of_a_prekey_is_given_once() {
+        let mut shelf = Shelf { next: u32::MAX - 1, signed: Vec::new() };
+        assert_eq!(shelf.take_number().unwrap(), PrekeyId(u32::MAX - 1));
+        for _ in 0..2 {
+            assert!(shelf.take_number().is_err());
+            assert_eq!(shelf.next, u32::MAX);
+        }
+    }
+}

@@ -98,6 +98,27 @@ fn a_row_moved_or_relabelled_does_not_open() {
     assert!(matches!(store.transaction(|tx| tx.load(KIND, b"a")), Err(StoreError::Damaged)));
 }
 
+// Tests [counters-never-wrap].
+#[test]
+fn t07_the_last_version_of_a_row_is_followed_by_none() {
+    let home = tempfile::tempdir().unwrap();
+    let mut store = store(home.path());
+    let seq = store
+        .transaction(|tx| {
+            tx.store(KIND, b"a", b"one")?;
+            tx.append(Log::Messages, b"alice", b"1")
+        })
+        .unwrap();
+    let last = "UPDATE records SET version = 9223372036854775807;
+        UPDATE logs SET version = 9223372036854775807;";
+    raw(home.path()).execute_batch(last).unwrap();
+    let stored = store.transaction(|tx| tx.store(KIND, b"a", b"two"));
+    assert!(matches!(stored, Err(StoreError::Damaged)));
+    let rewritten = store.transaction(|tx| tx.rewrite(Log::Messages, seq, b"2"));
+    assert!(matches!(rewritten, Err(StoreError::Damaged)));
+    store.transaction(|tx| tx.store(KIND, b"b", b"another row")).unwrap();
+}
+
 #[test]
 fn a_log_is_read_in_order_by_thread_and_numbers_are_not_reused() {
     let home = tempfile::tempdir().unwrap();

@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     Agenda = 17,
     /// When upkeep did what: one record.
     Chores = 18,
+    /// Where the messages of the history stand, by their ids.
+    Placed = 19,
     /// Payment records of `chopmark-pay`; its own kinds follow from here.
     Pay = 64,
 }
@@ -119,7 +121,9 @@ impl<'a> Tx<'a> {
             .query_row(params![kind, name], |row| row.get::<_, i64>(0))
             .optional()?
             .unwrap_or(0)
-            .saturating_add(1);
+            // SPEC §1.5 [counters-never-wrap].
+            .checked_add(1)
+            .ok_or(StoreError::Damaged)?;
         let plaintext = Zeroizing::new(with_key(key, value)?);
         let context = record_context(kind, &name, version);
         let sealed = self.keys.rows.seal(&context, &plaintext, &mut SysRng)?;
@@ -247,7 +251,8 @@ impl<'a> Tx<'a> {
             .query_row(params![log as u8, row_id(seq)?], |row| row.get::<_, i64>(0))
             .optional()?
             .ok_or(StoreError::Damaged)?
-            .saturating_add(1);
+            .checked_add(1)
+            .ok_or(StoreError::Damaged)?;
         let sealed = self.keys.rows.seal(&row_context(log, seq, version), value, &mut SysRng)?;
         self.sql
             .prepare_cached(

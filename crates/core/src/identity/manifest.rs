@@ -414,6 +414,20 @@ pub(crate) mod tests {
         assert_eq!(read.short_hash(), read.hash()[..16]);
     }
 
+    // Tests [counters-never-wrap].
+    #[test]
+    fn t07_the_last_number_of_a_manifest_is_followed_by_none() {
+        let (root, next) = root(1);
+        let next = next.public().commitment();
+        let mut last = Manifest::restored(root.public(), next, u32::MAX, vec![device(1, 1)]);
+        last.number.version = u32::MAX - 1;
+        let last = last.sign(&root).unwrap().updated(vec![device(1, 1)]).unwrap();
+        assert_eq!(last.number.version, u32::MAX);
+        let last = last.sign(&root).unwrap();
+        assert_eq!(last.updated(vec![device(1, 1)]), None);
+        assert_eq!(last.recovered(vec![device(1, 1)]), None);
+    }
+
     // Tests [both-roots-sign] [signed-bytes-as-received].
     // Seen to fail with either of the two verifications removed.
     #[test]

@@ -206,6 +206,13 @@ impl KemEpoch {
         (Progress { epoch, messages: 0, since: now, carried: false }, stage)
     }
 
+    /// As if so many epochs had been mixed.
+    #[cfg(test)]
+    pub(crate) fn set_epoch(&mut self, epoch: u32) {
+        self.progress.epoch = epoch.saturating_sub(1);
+        (self.progress, self.stage) = self.entered(self.progress.since);
+    }
+
     /// Counts a message that is about to be sealed, and makes the object that is due.
     pub(crate) fn sending(
         &self,
@@ -214,7 +221,7 @@ impl KemEpoch {
         draft: &mut Draft,
     ) -> Result<Progress, RandomnessError> {
         progress.messages = progress.messages.saturating_add(1);
-        // The last epoch that has a number is not followed by another one.
+        // SPEC §1.5 [counters-never-wrap].
         let Some(next) = progress.epoch.checked_add(1) else { return Ok(progress) };
         match self.stage_in(draft) {
             Stage::Pause if progress.messages >= PACE => {

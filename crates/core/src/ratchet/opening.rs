@@ -153,7 +153,7 @@ impl Ratchet {
         if header.pn < opened || (self.receiving.is_none() && header.pn != 0) {
             return Err(OpenError::PeerMisbehaved);
         }
-        // A chain's number is never used twice, were there 2^64 of them.
+        // SPEC §1.5 [counters-never-wrap].
         self.chains_received.checked_add(1).ok_or(OpenError::PeerMisbehaved)?;
         let mix = self.kem.mixed_by_peer(header.epoch).map_err(|_| OpenError::PeerMisbehaved)?;
         let theirs =

@@ -163,7 +163,7 @@ impl Ratchet {
             nonce: [0; 12],
         };
         if let (Some(begins), Some(step)) = (begins, &draft.step) {
-            // A chain's number is never used twice, were there 2^64 of them.
+            // SPEC §1.5 [counters-never-wrap].
             let number = self.chains_sent;
             number.checked_add(1).ok_or(SealError::Exhausted)?;
             let key = Key::new(*step.chain.expose());

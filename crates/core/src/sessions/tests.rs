@@ -206,3 +206,36 @@ fn two_sides_that_send_on_different_sessions_still_hear_and_heal_each_other() {
         assert!(epochs(on_alices).iter().chain(&epochs(on_bobs)).all(|epoch| *epoch >= 3));
     }
 }
+
+// Tests [counters-never-wrap].
+#[test]
+fn t07_confirmations_are_counted_anew_before_two_have_one_number() {
+    let mut rng = rng(70);
+    let (a, b) = (Party::new(&mut rng), Party::new(&mut rng));
+    let mut sessions = Sessions::new();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let mut alice = a.initiate(&b, false, &mut rng);
+        let first = seal(&mut alice, b"hello", &mut rng);
+        let mut bob = b.respond(&first).unwrap().session;
+        bob.introduce(&a.account, &a.entry()).unwrap();
+        let reply = seal(&mut bob, b"yes", &mut rng);
+        open(&mut alice, &reply).unwrap();
+        seal(&mut alice, b"confirmed", &mut rng);
+        assert_eq!(alice.status(), Status::Confirmed);
+        ids.push(alice.id());
+        // The second takes the last number there is.
+        if ids.len() == 2 {
+            sessions.confirmations = u64::MAX - 1;
+        }
+        assert!(sessions.insert(alice).is_empty());
+        assert_eq!(sessions.sending().unwrap().id(), *ids.last().unwrap());
+    }
+    let mut order: Vec<_> =
+        sessions.entries.iter().map(|entry| (entry.confirmed, entry.session.id())).collect();
+    order.sort_by_key(|(count, _)| *count);
+    assert_eq!(order.iter().map(|(count, _)| *count).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(order.iter().map(|(_, id)| *id).collect::<Vec<_>>(), ids);
+    // And the state is stored and read as it is.
+    assert_eq!(Sessions::import(&sessions.export()).unwrap().sending().unwrap().id(), ids[2]);
+}

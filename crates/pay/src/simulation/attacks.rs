@@ -114,6 +114,49 @@ fn t80_signatures_without_a_right_proof_are_not_coins() {
     }
 }
 
+// Tests [counters-never-wrap], [counters-never-reused].
+#[test]
+fn t07_the_last_numbers_of_outputs_and_jobs_are_given_once() {
+    use crate::{
+        coin::take_counters,
+        job::numbered,
+        records::{self, Kind},
+    };
+    let (mut records, keyset) = (MemoryRecords::new(), [1; 33]);
+    let key = [&0_u32.to_be_bytes()[..], &keyset].concat();
+    records::put(&mut records, Kind::Counter, &key, &(u32::MAX - 3)).unwrap();
+    assert_eq!(take_counters(&mut records, 0, &keyset, 3).unwrap(), u32::MAX - 3);
+    let stored = |records: &MemoryRecords| {
+        (records.load(Kind::Counter, &key).unwrap(), records.load(Kind::Sequence, &[]).unwrap())
+    };
+    let before = stored(&records);
+    for count in [1, 2, 64, u32::MAX as usize, usize::MAX] {
+        assert_eq!(take_counters(&mut records, 0, &keyset, count), Err(RecordsError::Damaged));
+        assert_eq!(stored(&records), before);
+    }
+    // Another keyset and another epoch have counters of their own.
+    assert_eq!(take_counters(&mut records, 0, &[2; 33], 5).unwrap(), 0);
+    assert_eq!(take_counters(&mut records, 1, &keyset, 5).unwrap(), 0);
+    records::put(&mut records, Kind::Sequence, &[], &(u64::MAX - 1)).unwrap();
+    assert_eq!(numbered(&mut records).unwrap(), u64::MAX - 1);
+    let before = stored(&records);
+    for _ in 0..2 {
+        assert_eq!(numbered(&mut records), Err(RecordsError::Damaged));
+        assert_eq!(stored(&records), before);
+    }
+
+    // A wallet without a number for its payment sets no coin aside.
+    let mut world = World::new(7, 0, Faults::default());
+    world.fund(ALICE, 3_000);
+    world.settle();
+    let request = world.request(BOB, 1_250);
+    let alice = &mut world.people[ALICE].records;
+    records::put(alice, Kind::Sequence, &[], &u64::MAX).unwrap();
+    assert!(matches!(world.pay(ALICE, &request), Err(PayError::Records(_))));
+    let balance = world.people[ALICE].balance();
+    assert_eq!((balance.spendable, balance.reserved), (3_000, 0));
+}
+
 fn paid(world: &mut World) -> (PaymentId, Bytes) {
     world.fund(ALICE, 3_000);
     world.settle();
