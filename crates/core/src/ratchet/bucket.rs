@@ -11,6 +11,9 @@ use crate::{
 /// The lengths in bytes that an envelope may have. Nothing on the wire has another.
 pub const BUCKETS: [usize; 6] = [2048, 4096, 8192, 16384, 32768, 65536];
 
+/// The bucket after the smallest.
+pub(crate) const SECOND: usize = 4096;
+
 /// Bytes of an envelope that are not body when no init block rides along.
 pub const OVERHEAD: usize = 1 + header::SEALED + TAG;
 

@@ -135,6 +135,9 @@ impl Ratchet {
             && let Some(with) = bucket::smallest(length.saturating_add(more))
             && (with == bucket || kem.is_overdue(now))
         {
+            // SPEC §5.7 [lifted-alike]: whether it had room would tell how long the content is.
+            let lifted = kem.epoch > 0 && kem.is_overdue(now);
+            let with = if lifted { with.max(bucket::SECOND) } else { with };
             bucket = with;
             object = self.kem.pending(*kem, &draft.kem);
             kem.carried = true;

@@ -428,6 +428,37 @@ fn t07_after_the_last_epoch_the_session_goes_on_without_new_ones() {
     }
 }
 
+// Tests [lifted-alike], [overdue-lifts].
+#[test]
+fn t68_an_overdue_object_lifts_the_smallest_bucket_whatever_the_content() {
+    let later = Timestamp(NOW.0 + 8 * 24 * 3_600_000);
+    let (mut a, mut b, mut rng) = pair();
+    let lengths = |from: &Ratchet, now, rng: &ChaCha20Rng| {
+        [0, 1, 100, 700, 758, 759, 1_200, 1_942].map(|length| {
+            let (mut rng, mut draft) = (rng.clone(), Draft::default());
+            let mut from = copy(from);
+            let content = vec![7; length];
+            let ahead = from.look_ahead_sealing(&BINDING, &content, now, &mut rng, &mut draft);
+            from.commit_sealed(ahead.unwrap(), &mut draft).0.as_bytes().len()
+        })
+    };
+    let mut lifted = 0;
+    for _ in 0..40 {
+        for alice_sends in [true, false] {
+            let (from, to) = if alice_sends { (&mut a, &mut b) } else { (&mut b, &mut a) };
+            if from.kem.epoch() > 0 {
+                assert_eq!(lengths(from, NOW, &rng), [2048; 8]);
+                let late = lengths(from, later, &rng);
+                assert!(late == [2048; 8] || late == [4096; 8], "{late:?}");
+                lifted += u32::from(late == [4096; 8]);
+            }
+            let message = seal(from, &mut rng);
+            open(to, &message).unwrap();
+        }
+    }
+    assert!(lifted > 4, "{lifted}");
+}
+
 #[allow(clippy::disallowed_methods, reason = "a bound on work is measured")]
 fn clock() -> Instant {
     Instant::now()
