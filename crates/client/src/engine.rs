@@ -19,6 +19,7 @@ pub(crate) mod outbox;
 mod prekey;
 pub(crate) mod record;
 mod renewal;
+mod revision;
 mod seen;
 mod session;
 mod standing;

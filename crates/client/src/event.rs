@@ -118,6 +118,26 @@ pub enum What {
         /// The sender's clock.
         sent_at_ms: u64,
     },
+    /// Someone edited a message of theirs, or took it back. The history shows it so.
+    MessageRevised {
+        /// Whose message.
+        contact: ContactId,
+        /// Which.
+        message: MessageId,
+        /// Which of the two.
+        revised: Revision,
+        /// What it says now; empty when it was taken back.
+        text: String,
+    },
+    /// Someone put a sign at a message of the conversation, or took it back.
+    Reaction {
+        /// Who.
+        contact: ContactId,
+        /// At which message, theirs or ours.
+        message: MessageId,
+        /// The sign; empty takes it back.
+        emoji: String,
+    },
     /// A message of ours arrived at the other device.
     Delivered {
         /// At whose.
@@ -207,6 +227,8 @@ impl fmt::Debug for What {
             Self::ContactAccepted { .. } => "ContactAccepted",
             Self::LinkFailed { .. } => "LinkFailed",
             Self::Message { .. } => "Message",
+            Self::MessageRevised { .. } => "MessageRevised",
+            Self::Reaction { .. } => "Reaction",
             Self::Delivered { .. } => "Delivered",
             Self::PaymentRequested { .. } => "PaymentRequested",
             Self::PaymentReceived { .. } => "PaymentReceived",
@@ -275,6 +297,19 @@ pub enum Progress {
     Delivered,
 }
 
+/// What its sender did to a message later (SPEC §7.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Revision {
+    /// Nothing.
+    #[default]
+    Original,
+    /// Gave it another text.
+    Edited,
+    /// Took it back: its text is empty.
+    Retracted,
+}
+
 /// A message in a conversation's history.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Message {
@@ -288,6 +323,9 @@ pub struct Message {
     pub text: String,
     /// For one of ours, how far it has come; one of theirs is delivered.
     pub progress: Progress,
+    /// What its sender did to it later.
+    #[serde(default)]
+    pub revised: Revision,
 }
 
 impl fmt::Debug for Message {

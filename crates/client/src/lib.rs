@@ -41,6 +41,6 @@ pub use engine::contact::Stage;
 pub use error::Error;
 pub use event::{
     ContactId, Direction, Event, Hold, Message, MessageId, NotAnId, PaymentId, Progress, Renewal,
-    RequestId, What,
+    RequestId, Revision, What,
 };
 pub use store::{StoreError, Unlock};

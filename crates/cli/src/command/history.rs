@@ -1,6 +1,6 @@
 //! `chop history`.
 
-use chopmark::{Client, Direction, Progress};
+use chopmark::{Client, Direction, Progress, Revision};
 use chopmark_core::time::Timestamp;
 use serde_json::json;
 
@@ -37,6 +37,7 @@ impl History {
                         "sent_at_ms": message.sent_at_ms,
                         "text": message.text,
                         "progress": progress,
+                        "revised": revised(message.revised),
                     })
                 },
                 || {
@@ -46,7 +47,12 @@ impl History {
                         false => String::new(),
                     };
                     let at = date(Timestamp(message.sent_at_ms));
-                    format!("{at}  {who}: {}{mark}", plain(&message.text))
+                    let said = match message.revised {
+                        Revision::Original => plain(&message.text),
+                        Revision::Edited => format!("{}  (edited)", plain(&message.text)),
+                        _ => "(taken back)".to_owned(),
+                    };
+                    format!("{at}  {who}: {said}{mark}")
                 },
             )?;
         }
@@ -62,6 +68,15 @@ const fn progress(progress: Progress) -> &'static str {
         Progress::Waiting => "waiting",
         Progress::Stored => "stored",
         Progress::Delivered => "delivered",
+        _ => "unknown",
+    }
+}
+
+const fn revised(revision: Revision) -> &'static str {
+    match revision {
+        Revision::Original => "no",
+        Revision::Edited => "edited",
+        Revision::Retracted => "retracted",
         _ => "unknown",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chopmark::{Client, ContactId, Event, Renewal, What};
+use chopmark::{Client, ContactId, Event, Renewal, Revision, What};
 use serde_json::{Value, json};
 
 use crate::find::Names;
@@ -130,6 +130,24 @@ async fn told(
             Some(*contact),
             json!({"message": message.to_string(), "text": text, "sent_at_ms": sent_at_ms}),
             format!("{}: {}", call(contact), plain(text)),
+        ),
+        What::MessageRevised { contact, message, revised, text } => {
+            let gone = *revised == Revision::Retracted;
+            let (kind, fields) = match gone {
+                true => ("message_retracted", json!({"message": message.to_string()})),
+                false => ("message_edited", json!({"message": message.to_string(), "text": text})),
+            };
+            let line = match gone {
+                true => format!("{} took back {}", call(contact), short(message)),
+                false => format!("{} now says: {}", call(contact), plain(text)),
+            };
+            (kind, Some(*contact), fields, line)
+        }
+        What::Reaction { contact, message, emoji } => (
+            "reaction",
+            Some(*contact),
+            json!({"message": message.to_string(), "emoji": emoji}),
+            format!("{} at {}: {}", call(contact), short(message), plain(emoji)),
         ),
         What::Delivered { contact, message } => (
             "delivered",

@@ -11,7 +11,7 @@ use super::contact::{Contact, Mark, Stage};
 use super::outbox::Item;
 use super::turn::Turn;
 use crate::error::Error;
-use crate::event::{Direction, Message, MessageId, Progress, What};
+use crate::event::{Direction, Message, MessageId, Progress, Revision, What};
 use crate::store::{Kind, Log};
 
 impl Turn<'_, '_> {
@@ -49,8 +49,11 @@ impl Turn<'_, '_> {
                 sent_at_ms: self.now.as_millis(),
                 text: text.to_owned(),
                 progress: Progress::Waiting,
+                revised: Revision::Original,
             };
-            Some(self.tx.push(Log::Messages, to, &message)?)
+            let seq = self.tx.push(Log::Messages, to, &message)?;
+            self.place(to, id, seq)?;
+            Some(seq)
         };
         self.queue(to, &raw, id, message, None)?;
         Ok(id)
@@ -123,6 +126,9 @@ impl Turn<'_, '_> {
             | Body::PaymentReceipt(_)
             | Body::PaymentDecline(_)
             | Body::PaymentCancel(_) => self.take_or_hold_money(from, raw, &content.body),
+            Body::Edit(_) | Body::Retract(_) | Body::Reaction(_) => {
+                self.revise(from, &content.body)
+            }
             // SPEC §7.4: what this version does not act on is shown by its fallback text.
             _ if content.fallback.text.is_empty() => Ok(()),
             _ => self.show(from, id, content.sent_at.as_millis(), &content.fallback.text),
@@ -165,7 +171,7 @@ impl Turn<'_, '_> {
         })
     }
 
-    /// SPEC §8.7 [strangers-wait]: no issuer hears of a payment before its payer is accepted.
+    /// SPEC §6.9 [no-reaction-before-consent]: no issuer hears of a payment before its payer is accepted.
     fn take_or_hold_money(
         &mut self,
         from: &[u8; 32],
@@ -212,8 +218,10 @@ impl Turn<'_, '_> {
             sent_at_ms,
             text: text.to_owned(),
             progress: Progress::Delivered,
+            revised: Revision::Original,
         };
-        self.tx.push(Log::Messages, from, &message)?;
+        let seq = self.tx.push(Log::Messages, from, &message)?;
+        self.place(from, id, seq)?;
         self.emit(What::Message {
             contact: (*from).into(),
             message: id,

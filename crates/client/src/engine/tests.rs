@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::event::{Direction, Message, MessageId, Progress, What};
 use crate::store::{Kind, Log, Store, Unlock};
 
+mod attacks;
 mod doors;
 mod hostile;
 
