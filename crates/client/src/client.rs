@@ -50,7 +50,8 @@ impl std::fmt::Debug for Words {
 pub struct ContactInfo {
     /// Their id.
     pub id: ContactId,
-    /// What the user calls them; empty for someone who knocked and was not named yet.
+    /// What the user calls them, as it was given; empty for someone who knocked and was not named yet. To show it, use
+    /// [`ContactInfo::shown_name`].
     pub name: String,
     /// How far we are with them.
     pub stage: Stage,
@@ -61,6 +62,13 @@ pub struct ContactInfo {
     /// Both sides are authenticated post-quantum in the session that sends. Until then they are who they claim to be as
     /// far as classical cryptography goes.
     pub confirmed: bool,
+}
+
+impl ContactInfo {
+    /// The name as it may be shown: what would hide, reorder or imitate other characters is replaced by U+FFFD (SPEC §7.6).
+    pub fn shown_name(&self) -> String {
+        chopmark_wire::display::sanitised(&self.name)
+    }
 }
 
 impl std::fmt::Debug for ContactInfo {
