@@ -4,6 +4,9 @@
 mod core;
 mod identity;
 mod mint;
+mod money;
 mod pay;
+mod purposes;
 mod relay;
+mod sizes;
 mod wire;

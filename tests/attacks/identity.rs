@@ -4,10 +4,10 @@ use core::convert::Infallible;
 
 use chopmark_core::{
     codec::{DecodeError, Writer},
-    dh, hash,
+    dh,
     identity::{
-        DeviceId, DeviceKeys, ManifestError, Purpose, RootKeys, SafetyNumber, Seed, SignedManifest,
-        Stamp, StampError,
+        AccountId, DeviceId, DeviceKeys, ManifestError, Purpose, RootKeys, SafetyNumber, Seed,
+        SignedManifest, Stamp,
     },
     label,
     link::{LinkSecret, Published},
@@ -82,7 +82,7 @@ impl Person {
 }
 
 /// The points of low order, and every other name that X25519 implementations take for them.
-fn doubtful_points() -> Vec<[u8; 32]> {
+pub(super) fn doubtful_points() -> Vec<[u8; 32]> {
     let hex = |text: &str| {
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -186,41 +186,6 @@ fn t03_a_signature_of_a_small_order_key_or_with_a_large_scalar_is_refused() {
     assert!(!verify(small_r));
 }
 
-// Tests [labels-separate] [labels-are-distinct].
-// Seen to fail with the label left out of what is signed, and with two labels made the same.
-#[test]
-fn t12_what_is_made_for_one_purpose_is_taken_for_no_other() {
-    let key = SigningKey::from_secret(&Secret::new([3; 32]));
-    for (i, made_for) in label::ALL.iter().enumerate() {
-        let signature = key.sign(made_for, &[b"message"]);
-        for (j, taken_for) in label::ALL.iter().enumerate() {
-            let verified = key.verifying_key().verify(taken_for, &[b"message"], &signature);
-            assert_eq!(verified.is_ok(), i == j, "{made_for} as {taken_for}");
-            let hashes =
-                (hash::sha256(made_for, &[b"message"]), hash::sha256(taken_for, &[b"message"]));
-            assert_eq!(hashes.0 == hashes.1, i == j, "{made_for} as {taken_for}");
-        }
-    }
-
-    // The device's signature of a prekey, moved into a stamp.
-    let bob = Person::number(1);
-    let mut stamp = bob.part.stamp.to_bytes();
-    let prekey = bob.part.prekey.to_bytes();
-    let signature = stamp.len() - 64;
-    stamp[signature..].copy_from_slice(&prekey[prekey.len() - 64..]);
-    assert_eq!(Stamp::verify(&stamp, &bob.manifest), Err(StampError::Forged));
-
-    // A sealed one-time prekey in the place of the signed part, and the other way round.
-    let bundle = LinkSecret::from_bytes(&[1; 16]).bundle_key();
-    let mut rng = ChaCha20Rng::from_seed([9; 32]);
-    let (part, one_time) = (Published::SignedPart, Published::OneTimePrekey);
-    for (made_as, taken_as) in [(part, one_time), (one_time, part)] {
-        let blob = bundle.seal_published(made_as, b"piece", &mut rng).unwrap();
-        assert!(bundle.open_published(made_as, &blob).is_ok());
-        assert!(bundle.open_published(taken_as, &blob).is_err());
-    }
-}
-
 // Tests [safety-number-is-symmetric].
 // Seen to fail with one of the two accounts left out of the number.
 #[test]
@@ -233,6 +198,65 @@ fn t16_a_relay_in_the_middle_cannot_show_both_sides_one_number() {
     assert_ne!(at_alice.digits(), at_bob.digits());
     assert!(!at_alice.matches_qr(&at_bob.qr_bytes()));
     assert_ne!(at_alice.digits(), honest.digits());
+    assert!(!at_bob.matches_qr(&at_alice.qr_bytes()));
+    // Nor can the relay show both a number of its own making: each half is of one account, whoever asks.
+    let halves = |number: &SafetyNumber| {
+        let bytes = number.qr_bytes();
+        [bytes[1..33].to_vec(), bytes[33..].to_vec()]
+    };
+    let of_alice: Vec<_> =
+        halves(&honest).into_iter().filter(|half| halves(&at_alice).contains(half)).collect();
+    assert_eq!(of_alice.len(), 1);
+    assert!(!halves(&at_bob).contains(&of_alice[0]));
+}
+
+// Tests [safety-number-is-symmetric], [manifest-of-the-account], [bundle-is-verified-whole].
+#[test]
+fn t16_no_device_and_no_role_passes_for_an_account() {
+    let (alice, bob) = (Person::number(1), Person::number(2));
+    let [of_alice, of_bob] = [&alice, &bob].map(|person| *person.manifest.account());
+    // Roles: neither side is the first, and no code says who shows it. A code of another kind or with its halves changed
+    // about is no code.
+    let number = SafetyNumber::of(&of_alice, &of_bob);
+    let qr = number.qr_bytes();
+    assert_eq!(qr, SafetyNumber::of(&of_bob, &of_alice).qr_bytes());
+    let turned = [&qr[..1], &qr[33..], &qr[1..33]].concat();
+    assert!(!number.matches_qr(&turned));
+    for version in (0..=255).filter(|version| *version != 1) {
+        assert!(!number.matches_qr(&[&[version], &qr[1..]].concat()));
+    }
+    assert!(!number.matches_qr(&[&qr[..], &[0]].concat()) && !number.matches_qr(&qr[..64]));
+    assert!(!number.matches_qr(of_bob.as_bytes()));
+    // One account beside itself is not two, and no number of anyone with somebody else.
+    assert_ne!(SafetyNumber::of(&of_alice, &of_alice), number);
+
+    // A device has a number and keys in the manifest and no name of its own: the same number, and even the very keys of
+    // somebody else's device, in an account of Mallory's are Mallory's.
+    let seed = Seed::generate(&mut ChaCha20Rng::from_seed([66; 32])).unwrap();
+    let (root, next) = (RootKeys::from_seed(&seed), RootKeys::from_seed(&seed.next()));
+    let borrowed = bob.keys.entry(DEVICE);
+    let next = next.public().commitment();
+    let manifest = SignedManifest::create(&root, next, vec![borrowed]).unwrap();
+    let mallory = *manifest.account();
+    assert!(
+        mallory != of_bob && !number.matches_qr(&SafetyNumber::of(&of_alice, &mallory).qr_bytes())
+    );
+    assert_eq!(
+        SignedManifest::verify_for(manifest.as_bytes(), &of_bob),
+        Err(ManifestError::OtherAccount)
+    );
+    // What follows from an account's id is the id of no other: keys taken as an id give another number.
+    for key in [bob.keys.entry(DEVICE).hash(), *root.public().commitment().as_bytes()] {
+        let confused = AccountId::from_bytes(key);
+        assert_ne!(SafetyNumber::of(&of_alice, &confused).digits(), number.digits());
+    }
+    // A relay in the middle hands out a bundle of its own: it is not of the account that the link names.
+    let eve = Person::number(3);
+    let part = eve.part.to_bytes().unwrap();
+    assert_eq!(
+        bob.verdict(&part, Some(&eve.one_time)),
+        Err(BundleError::Manifest(ManifestError::OtherAccount))
+    );
 }
 
 // Tests [prekey-signature-covers] [bundle-is-verified-whole].
@@ -285,6 +309,25 @@ fn t18_the_post_quantum_half_is_neither_swapped_nor_stripped() {
         bob.verdict(&bob.part_with(&stripped), None),
         Err(BundleError::Malformed(DecodeError::Truncated))
     ));
+
+    // The same for one-time prekeys: id 4, X25519 32, ML-KEM 1184, signature 64.
+    let part = bob.part.to_bytes().unwrap();
+    for (from, to) in [(0, 4), (4, 36), (36, 36 + 1184)] {
+        let mut changed = bob.one_time.clone();
+        match from {
+            0 => changed[3] ^= 1,
+            _ => changed[from..to].copy_from_slice(&eve.one_time[from..to]),
+        }
+        assert_eq!(bob.verdict(&part, Some(&changed)), Err(BundleError::ForgedPrekey), "{from}");
+    }
+    let stripped = [&bob.one_time[..36], &bob.one_time[36 + 1184..]].concat();
+    assert!(matches!(
+        bob.verdict(&part, Some(&stripped)),
+        Err(BundleError::Malformed(DecodeError::Truncated))
+    ));
+    let mut zeroed = bob.one_time.clone();
+    zeroed[36..36 + 1184].fill(0);
+    assert_eq!(bob.verdict(&part, Some(&zeroed)), Err(BundleError::ForgedPrekey));
 
     // Zeros are a valid ML-KEM encoding, and still not the key that was signed.
     let mut zeroed = genuine.clone();

@@ -15,7 +15,11 @@ fn t24_no_branch_and_no_address_depends_on_a_secret() {
     let ran = Command::new(script).env_remove("CARGO_TARGET_DIR").output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     eprintln!("{out}{err}");
-    assert_eq!(ran.status.code(), Some(0), "1 is a finding, 2 that valgrind is missing:\n{out}{err}");
+    assert_eq!(
+        ran.status.code(),
+        Some(0),
+        "1 is a finding, 2 that valgrind is missing:\n{out}{err}"
+    );
     assert!(out.contains("found, as expected"), "the planted comparison was not found");
 }
 
@@ -47,7 +51,8 @@ fn t24_no_library_is_below_the_version_that_closed_a_side_channel() {
     }
     // What is compared goes through `Secret` or `ct_eq`; nobody takes a slice of one to compare it.
     let mut findings = Vec::new();
-    for source in tidy::sources().iter().filter(|source| source.path.starts_with("crates/core/src")) {
+    for source in tidy::sources().iter().filter(|source| source.path.starts_with("crates/core/src"))
+    {
         for (number, line) in source.code() {
             let reads = line.contains("expose()") || line.contains("expose_seed()");
             if reads && (line.contains(" == ") || line.contains(" != ")) {

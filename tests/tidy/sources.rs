@@ -175,10 +175,11 @@ fn t07_what_is_shipped_stops_where_arithmetic_would_wrap() {
     assert_eq!(checked(&profiles["release"]), Some(true));
     for (name, profile) in profiles {
         assert_ne!(checked(profile), Some(false), "{name}");
-        // No package of ours is an exception, nor one that works for it.
+        // One package is an exception, for a reason that stands beside it; none of ours is.
         let packages = profile.get("package").and_then(toml::Value::as_table);
         for (package, overrides) in packages.into_iter().flatten() {
-            assert_ne!(checked(overrides), Some(false), "{name}: {package}");
+            let excepted = package == "curve25519-dalek";
+            assert!(excepted || checked(overrides) != Some(false), "{name}: {package}");
         }
         assert_ne!(profile.get("inherits").and_then(toml::Value::as_str), Some("bench"), "{name}");
     }

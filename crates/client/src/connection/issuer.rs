@@ -1,6 +1,6 @@
 //! Calls to an issuer: one fresh connection each, closed after the answer.
 //!
-//! SPEC §8.1 [one-call-one-connection]: no resumption, no cookies, no kept connection, so that two calls show the issuer
+//! SPEC §8.1: no resumption, no cookies, no kept connection, so that two calls show the issuer
 //! nothing in common but what they ask and the address they come from.
 
 use std::sync::Arc;

@@ -42,7 +42,7 @@ impl Dialer {
             .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
             .with_no_client_auth();
         tls.alpn_protocols = vec![ALPN.to_vec()];
-        // SPEC §6.1 [sessions-unlinkable]: nothing of one connection is shown in another.
+        // SPEC §6.1: nothing of one connection is shown in another.
         tls.resumption = Resumption::disabled();
         tls.enable_early_data = false;
         let quic = QuicClientConfig::try_from(tls).map_err(|_| DialError::Tls)?;

@@ -123,7 +123,7 @@ impl Turn<'_, '_> {
             self.tx.find(Kind::Handle, handle)?.ok_or(Rejected::Drop("an unknown handle"))?;
         let first = peek(envelope);
         if let Some(first) = &first {
-            // SPEC §4.5 [replay-map]: a handshake seen before belongs to its session, and to nothing else.
+            // SPEC §4.5 [first-message-once]: a handshake seen before belongs to its session, and to nothing else.
             if let Some(contact) = self.handshake(first.id)? {
                 return self.known_handshake(&contact, first.id, envelope);
             }

@@ -113,7 +113,7 @@ impl Turn<'_, '_> {
             return Err(Rejected::Drop("someone else by a contact's capability"));
         }
 
-        // SPEC §4.4 [unverified-until-manifest]: message 0 and every 8th bring the manifest; without one already known or
+        // SPEC §4.4 [no-reply-before-introduction]: message 0 and every 8th bring the manifest; without one already known or
         // brought along, nobody vouches for the device and the message has to come again.
         let known = Contact::load(self.tx, &id)?;
         let manifest = match (&payload.manifest_bytes, &known) {

@@ -133,7 +133,7 @@ impl Turn<'_, '_> {
         let account = self.account()?;
         let (mut manifest_bytes, mut resend_after) = (None, None);
         if opening {
-            // SPEC §4.3 [manifest-rides]: in message 0 and every 8th until the first reply.
+            // SPEC §4.3: in message 0 and every 8th until the first reply.
             let mut record = Contact::load(self.tx, contact)?.ok_or(Error::NoSuchContact)?;
             if record.unanswered.is_multiple_of(8) {
                 manifest_bytes = Some(account.manifest.to_vec().into());

@@ -243,10 +243,10 @@ fn t33_a_request_that_hides_or_imitates_reaches_nobody() {
     world.settle();
     assert_eq!(world.texts(0), ["behind them"]);
     let asked = |event: &What| matches!(event, What::PaymentRequested { .. });
-    assert!(!world.events(0).iter().any(|event| asked(event)));
+    assert!(!world.events(0).iter().any(&asked));
     world.says(1, Body::PaymentRequest(bytes));
     world.settle();
-    assert!(world.events(0).iter().any(|event| asked(event)));
+    assert!(world.events(0).iter().any(asked));
 }
 
 // Tests [ct3-rides-alike].
