@@ -18,9 +18,11 @@ impl Ratchet {
     /// Holds the session to its bounds: the lowest gaps of the oldest chain go first.
     pub(super) fn bound(&mut self, events: &mut Vec<Event>) {
         while self.gapped.len() > MAX_GAPPED {
-            let oldest = self.gapped.remove(0);
+            let mut oldest = self.gapped.remove(0);
             let (number, count) = (oldest.number, oldest.chain.contiguous());
-            give_up(&mut self.stuck, number, count, oldest.chain.next(), events);
+            if let Some(below) = oldest.chain.close_lowest_gaps(usize::MAX) {
+                give_up(&mut self.stuck, number, count, below, events);
+            }
         }
         while let surplus @ 1.. = self.nodes().saturating_sub(MAX_NODES) {
             let Some(oldest) =

@@ -323,7 +323,7 @@ fn the_sixth_chain_with_gaps_pushes_the_first_one_out() {
         open(&mut a, &message).unwrap();
     }
     assert_eq!(b.gapped.len(), MAX_GAPPED);
-    assert!(events.contains(&Event::Evicted { chain: 0, below: 2 }));
+    assert!(events.contains(&Event::Evicted { chain: 0, below: 1 }));
     assert_eq!(look(&b, &dropped[0]).err(), Some(OpenError::NotForThisSession));
     assert!(open(&mut b, &dropped[7]).is_ok());
     assert!(open(&mut b, &dropped[3]).is_ok());

@@ -3,6 +3,7 @@
 use super::{
     Vector,
     device::encoded,
+    drawn,
     manifest::entry,
     transcript::{DAY, Transcript},
 };
@@ -18,6 +19,7 @@ pub(super) fn cases() -> Vec<Vector> {
     cases.extend([lost(), reordered(), reordered_over_chains(), duplicated(), buckets()]);
     cases.extend([altered_first(), altered_later(), falls_back(), forks(), own_fall_back()]);
     cases.extend([gap_expires(), acknowledges_gaps(), late_object(), overdue_by_time()]);
+    cases.extend([gapped_chains(), reflected()]);
     cases.into_iter().map(|transcript| transcript.vector).collect()
 }
 
@@ -310,5 +312,44 @@ fn overdue_by_time() -> Transcript {
     let lifted = transcript.seal_long("B", 1900);
     transcript.open("A", lifted);
     transcript.exchange("A", "B", 1);
+    transcript
+}
+
+fn gapped_chains() -> Transcript {
+    let comment =
+        "Six ended chains with gaps are one too many: the oldest is given up, the next one not.";
+    let mut transcript = Transcript::confirmed("gapped-chains", comment);
+    let mut late = Vec::new();
+    for round in 0..7 {
+        late.push(transcript.seal("B", &format!("late of chain {round}")));
+        let second = transcript.seal("B", "second");
+        transcript.open("A", second);
+        let reply = transcript.seal("A", "reply");
+        transcript.open("B", reply);
+    }
+    for envelope in &late[..3] {
+        transcript.open("A", *envelope);
+    }
+    transcript.exchange("A", "B", 1);
+    transcript
+}
+
+fn reflected() -> Transcript {
+    let comment = "Messages given back to who sealed them, and noise of the right length.";
+    let mut transcript = Transcript::new("reflected", comment);
+    let first = transcript.seal("A", "hello");
+    transcript.open("A", first);
+    transcript.open("B", first);
+    transcript.run("introduce B");
+    let reply = transcript.seal("B", "hi");
+    transcript.open("B", reply);
+    transcript.open("A", reply);
+    let later = transcript.seal("A", "later");
+    transcript.open("A", later);
+    let mut noise = drawn::<2048>("session reflected: noise");
+    noise[0] = 1;
+    transcript.deliver("B", noise.to_vec());
+    transcript.deliver("B", noise[..2047].to_vec());
+    transcript.open("B", later);
     transcript
 }
