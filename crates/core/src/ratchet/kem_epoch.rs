@@ -150,9 +150,10 @@ impl KemEpoch {
         }
     }
 
-    /// Whether there is something that the peer needs and that has not been sent in the current chain.
+    /// Whether there is an object that the peer needs and that has not been sent in the current chain. A secret that is
+    /// ready is none: it waits for our next step, and that is due when the peer stepped.
     pub(crate) fn has_news(&self) -> bool {
-        matches!(self.stage, Stage::Ready(_) | Stage::Encapsulate(_))
+        matches!(self.stage, Stage::Encapsulate(_))
             || (matches!(self.stage, Stage::SendCt { .. }) && !self.progress.carried)
     }
 

@@ -252,3 +252,22 @@ fn a_message_that_is_not_committed_changes_nothing() {
     }
     assert!(alice.epoch() > 3);
 }
+
+// The explorer's model and the code differed here: a secret that was ready counted as news, so that every arrival was
+// answered by an empty message that brought nothing on.
+#[test]
+fn a_secret_that_waits_for_the_peers_step_is_no_reason_to_send() {
+    let (mut alice, mut bob, mut rng) = met(90);
+    let (with_ct3, other) = (seal(&mut bob, b"one", &mut rng), seal(&mut bob, b"two", &mut rng));
+    open(&mut alice, &other).unwrap();
+    let answer = seal(&mut alice, b"three", &mut rng);
+    open(&mut alice, &with_ct3).unwrap();
+    assert!(!alice.owes_progress());
+    open(&mut bob, &answer).unwrap();
+    assert!(bob.owes_progress());
+    let step = seal(&mut bob, b"", &mut rng);
+    open(&mut alice, &step).unwrap();
+    assert!(alice.owes_progress());
+    seal(&mut alice, b"", &mut rng);
+    assert_eq!(alice.status(), Status::Confirmed);
+}
