@@ -10,6 +10,7 @@
 )]
 
 mod attacks;
+mod explorer;
 mod external;
 mod hygiene;
 mod journeys;
