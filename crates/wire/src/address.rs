@@ -3,7 +3,11 @@
 //! The hash names the relay's own identity key, not its certificate, so that a printed address outlives certificates
 //! (SPEC §6.2).
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use data_encoding::HEXLOWER;
 use thiserror::Error;
@@ -101,7 +105,12 @@ fn is_host(host: &str) -> bool {
         return false;
     }
     if let Some(inner) = host.strip_prefix('[') {
-        return inner.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok());
+        // RFC 5952: every address has one text.
+        let canonical = |ip: &str| ip.parse::<Ipv6Addr>().is_ok_and(|read| read.to_string() == ip);
+        return inner.strip_suffix(']').is_some_and(canonical);
+    }
+    if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return host.parse::<Ipv4Addr>().is_ok();
     }
     host.split('.').all(|part| {
         let edges = !part.starts_with('-') && !part.ends_with('-');
@@ -165,6 +174,14 @@ mod tests {
         }
         for port in ["", "0", "65536", "+1", "01", "x"] {
             assert_eq!(parse(&format!("a:{port}")), Err(RelayAddressError::Port), "{port}");
+        }
+    }
+
+    // Tests [link-is-whole].
+    #[test]
+    fn an_address_in_numbers_has_one_text() {
+        for host in ["127.0.0.01", "127.1", "1", "1.2.3.4.5", "[0:0:0:0:0:0:0:1]", "[::0001]"] {
+            assert_eq!(parse(&format!("{host}:1")), Err(RelayAddressError::Host), "{host}");
         }
     }
 

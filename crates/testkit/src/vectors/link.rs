@@ -105,6 +105,13 @@ fn read_cases() -> Vec<Vector> {
         case("port-too-high", "Port 65536.", malformed, &relay("relay.example.org:65536")),
         case("no-port", "No port.", malformed, &relay("relay.example.org")),
         case("no-host", "No name.", malformed, &relay(":4433")),
+        case("ipv4", "An IPv4 address.", "ok", &relay("192.0.2.7:4433")),
+        case("ipv4-with-zero", "A leading zero in it.", malformed, &relay("192.0.2.07:4433")),
+        case("ipv4-short", "Three numbers of it.", malformed, &relay("192.0.2:4433")),
+        case("ipv6", "An IPv6 address.", "ok", &relay("[2001:db8::7]:4433")),
+        case("ipv6-long", "All its groups.", malformed, &relay("[2001:db8:0:0:0:0:0:7]:4433")),
+        case("ipv6-with-zero", "A leading zero in it.", malformed, &relay("[2001:0db8::7]:4433")),
+        case("ipv6-capital", "In capitals.", malformed, &relay("[2001:DB8::7]:4433")),
         case("version-2", "Of version 2.", unknown, &text(&version_2)),
         case("flags-2", "Flags of a later version.", unknown, &text(&link(2, RELAY))),
     ]
