@@ -60,12 +60,16 @@ pub(crate) struct Ratchet {
     /// How many chains we began.
     chains_sent: u64,
     next_header_sending: Key,
-    receiving: Option<Receiving>,
+    receiving: Option<Box<Receiving>>,
     /// How many chains the peer began.
     chains_received: u64,
     next_header_receiving: Key,
     /// Ended chains with gaps, oldest first.
-    gapped: Vec<Receiving>,
+    #[allow(
+        clippy::vec_box,
+        reason = "a vector moves what it holds, and a moved key is not wiped"
+    )]
+    gapped: Vec<Box<Receiving>>,
     /// The peer stepped: our next message begins a new chain.
     must_step: bool,
     kem: KemEpoch,
@@ -173,8 +177,8 @@ impl Ratchet {
         if let Some(stuck) = self.stuck {
             return stuck;
         }
-        self.gapped.first().or(self.receiving.as_ref()).map_or(Acknowledged::NOTHING, |chain| {
-            Acknowledged { chain: chain.number, count: chain.chain.contiguous() }
+        self.gapped.first().or(self.receiving.as_ref()).map_or(Acknowledged::NOTHING, |oldest| {
+            Acknowledged { chain: oldest.number, count: oldest.chain.contiguous() }
         })
     }
 

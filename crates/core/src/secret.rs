@@ -1,14 +1,15 @@
 //! The two types in which secret bytes live: [`Secret`] for as long as it takes, [`Key`] for a moment or in its place.
 //!
 //! A move copies bytes and forgets the old ones without wiping them. A [`Secret`] is boxed, so what moves is its address.
-//! A [`Key`] lies where it stands and costs no allocation: it is made and used up within one operation, whose stack is
-//! wiped behind it, or it lives in a state that is itself boxed and never moves.
+//! A [`Key`] lies where it stands and costs no allocation: it is made and used up within one operation, or it lives in a
+//! state that is itself boxed. There it is exchanged for another one ([`core::mem::swap`]) and dropped where it then
+//! lies, which wipes it; it is never moved out, which would not.
 
 use core::fmt;
 
 use rand_core::TryCryptoRng;
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, zeroize_stack};
 
 use crate::random::{self, RandomnessError};
 
@@ -116,6 +117,23 @@ impl Key {
         &self.0
     }
 }
+
+/// Runs `work`, then wipes the stack beneath: what it computed with, moved and left there.
+///
+/// As good as it can be in safe code: `work` may have gone deeper, and registers are as they are.
+pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    zeroize_stack::<DEPTH>();
+    result
+}
+
+#[inline(never)]
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Bytes of stack that are wiped. Without optimization frames are many times larger.
+const DEPTH: usize = if cfg!(debug_assertions) { 1 << 17 } else { 1 << 13 };
 
 impl ConstantTimeEq for Key {
     fn ct_eq(&self, other: &Self) -> subtle::Choice {

@@ -43,6 +43,7 @@ use crate::{
         opening::{self, Committed},
         sealing,
     },
+    secret::on_wiped_stack,
     time::{DAY, Timestamp},
 };
 
@@ -126,7 +127,9 @@ impl Session {
             kem: prekey.kem(),
         });
         let (account, entry) = (*bundle.account(), bundle.device());
-        Self::initiate_with(own, account, entry, &signed, one_time.as_ref(), now, rng)
+        on_wiped_stack(|| {
+            Self::initiate_with(own, account, entry, &signed, one_time.as_ref(), now, rng)
+        })
     }
 
     /// Answers a first message with the private prekeys that [`InitBlock::peek`] names, and opens it.
@@ -153,7 +156,7 @@ impl Session {
             dh: secret.dh(),
             kem: secret.kem(),
         });
-        Self::respond_with(own, &signed, one_time.as_ref(), envelope, now)
+        on_wiped_stack(|| Self::respond_with(own, &signed, one_time.as_ref(), envelope, now))
     }
 
     /// Begins a session with keys that were verified.
@@ -289,7 +292,8 @@ impl Session {
             return Err(SealError::TooLong { limit });
         }
         let binding = Binding { session: &self.id, init: self.init_block.as_deref() };
-        self.ratchet.look_ahead_sealing(&binding, content, now, rng, &mut self.draft)
+        let (ratchet, draft) = (&self.ratchet, &mut self.draft);
+        on_wiped_stack(|| ratchet.look_ahead_sealing(&binding, content, now, rng, draft))
     }
 
     /// Whether an envelope is for this session, judged by its header and, if it has one, its init block.
@@ -312,7 +316,8 @@ impl Session {
         parts: &Parts<'_>,
     ) -> Result<opening::Ahead, OpenError> {
         let binding = Binding { session: &self.id, init: parts.init };
-        self.ratchet.look_ahead_opening(located, &binding, parts, &mut self.draft)
+        let (ratchet, draft) = (&self.ratchet, &mut self.draft);
+        on_wiped_stack(|| ratchet.look_ahead_opening(located, &binding, parts, draft))
     }
 
     /// The session's name.

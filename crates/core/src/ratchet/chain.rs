@@ -22,7 +22,7 @@ use crate::{
 /// A chain of message keys, for either direction. The default one has no leaf.
 #[derive(Default)]
 pub(crate) struct Chain {
-    spine: Option<Spine>,
+    spine: Spine,
     nodes: Nodes,
     /// One more than the highest leaf that was taken; the length once the chain ended.
     next: u32,
@@ -55,7 +55,7 @@ pub(crate) struct Ahead {
 #[derive(Default)]
 pub(crate) struct Draft {
     fresh: Nodes,
-    spine: Option<Spine>,
+    spine: Spine,
 }
 
 /// At the start of `day` every leaf below `n` had been taken or passed over.
@@ -88,7 +88,7 @@ impl Chain {
 
     /// Deletes every key; the length stays.
     pub(crate) fn retire(&mut self) {
-        self.spine = None;
+        self.spine = Spine::default();
         self.nodes.clear();
     }
 
@@ -114,7 +114,7 @@ impl Chain {
 
     /// Whether anything can still be taken.
     pub(crate) fn is_spent(&self) -> bool {
-        self.spine.is_none() && self.nodes.0.is_empty()
+        self.spine.is_over() && self.nodes.0.is_empty()
     }
 
     /// Derives leaf `n`, and into `draft` what would remain without it. At most 130 HMACs.
@@ -122,19 +122,19 @@ impl Chain {
         if n == u32::MAX {
             return Err(NoKey::Beyond);
         }
-        match &self.spine {
-            Some(spine) if n >= spine.start() => Ok(spine.look_ahead(n, self.nodes.0.len(), draft)),
-            _ => self.look_ahead_in_a_node(n, draft),
+        if n >= self.spine.start() {
+            return Ok(self.spine.look_ahead(n, self.nodes.0.len(), draft));
         }
+        self.look_ahead_in_a_node(n, draft)
     }
 
     /// Commits to having taken a leaf. `ahead` and `draft` must come from this very state.
     pub(crate) fn take(&mut self, ahead: Ahead, draft: &mut Draft) {
         self.nodes.splice(ahead.at, usize::from(ahead.replaces), &draft.fresh.0);
-        draft.fresh.clear();
-        if let Some(spine) = draft.spine.take() {
-            self.spine = Some(spine);
+        if !draft.spine.is_over() {
+            core::mem::swap(&mut self.spine, &mut draft.spine);
         }
+        draft.clear();
         self.next = self.next.max(ahead.n.saturating_add(1));
     }
 
@@ -152,13 +152,12 @@ impl Chain {
         if length < self.next {
             return false;
         }
-        if let Some(mut spine) = self.spine.take() {
-            while spine.start() < length {
-                let (root, rest) = spine.split();
-                self.nodes.push(root);
-                spine = rest;
-            }
+        while self.spine.start() < length {
+            let (root, rest) = self.spine.split();
+            self.nodes.push(root);
+            self.spine = rest;
         }
+        self.spine = Spine::default();
         while let Some(last) = self.nodes.0.last()
             && last.end() > u64::from(length)
         {
@@ -217,9 +216,9 @@ impl Chain {
     }
 
     pub(crate) fn write(&self, to: &mut Writer) {
-        to.flag(self.spine.is_some());
-        if let Some(spine) = &self.spine {
-            to.u8(spine.segment).key(&spine.key);
+        to.flag(!self.spine.is_over());
+        if !self.spine.is_over() {
+            to.u8(self.spine.segment).key(&self.spine.key);
         }
         to.u32(self.next).u32(self.closed_below);
         to.u32(u32::try_from(self.nodes.0.len()).unwrap_or(u32::MAX));
@@ -234,12 +233,12 @@ impl Chain {
 
     pub(crate) fn read(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let spine = match from.flag()? {
-            true => Some(Spine { segment: from.u8()?, key: from.key()? }),
-            false => None,
+            true => match (from.u8()?, from.key()?) {
+                (segment @ 0..=32, key) => Spine { segment, key },
+                _ => return Err(DecodeError::OutOfRange),
+            },
+            false => Spine::default(),
         };
-        if spine.as_ref().is_some_and(|spine| spine.segment > 32) {
-            return Err(DecodeError::OutOfRange);
-        }
         let (next, closed_below) = (from.u32()?, from.u32()?);
         let count = usize::try_from(from.u32()?).unwrap_or(usize::MAX);
         if count > from.remaining() / 37 {
@@ -268,7 +267,7 @@ impl Chain {
 impl Chain {
     /// The chain that grows from `key`, nothing taken yet.
     pub(crate) fn new(key: Key) -> Self {
-        Self { spine: Some(Spine { segment: 0, key }), ..Self::default() }
+        Self { spine: Spine { segment: 0, key }, ..Self::default() }
     }
 
     /// Looks ahead and commits in one step.
@@ -284,7 +283,7 @@ impl Chain {
 impl Chain {
     /// The segment at which the spine stands and its key; none once the chain ended.
     pub(crate) fn expose_spine(&self) -> Option<(u8, [u8; 32])> {
-        self.spine.as_ref().map(|spine| (spine.segment, *spine.key.expose()))
+        (!self.spine.is_over()).then(|| (self.spine.segment, *self.spine.key.expose()))
     }
 
     /// The first leaf, the height and the key of each subtree, in order.
@@ -298,10 +297,8 @@ impl Clone for Chain {
     fn clone(&self) -> Self {
         let mut nodes = Nodes::default();
         nodes.splice(0, 0, &self.nodes.0);
-        let spine = self
-            .spine
-            .as_ref()
-            .map(|spine| Spine { segment: spine.segment, key: Key::new(*spine.key.expose()) });
+        let Spine { segment, ref key } = self.spine;
+        let spine = Spine { segment, key: Key::new(*key.expose()) };
         let Self { spine: _, nodes: _, next, closed_below, ref marks } = *self;
         Self { spine, nodes, next, closed_below, marks: marks.clone() }
     }
@@ -311,7 +308,7 @@ impl Draft {
     /// Wipes what a look ahead left that nobody committed.
     pub(crate) fn clear(&mut self) {
         self.fresh.clear();
-        self.spine = None;
+        self.spine = Spine::default();
     }
 }
 
@@ -321,7 +318,21 @@ struct Spine {
     key: Key,
 }
 
+/// The spine of a chain that ended. Its key is zeros, and not what lay there by chance, as in an option that is none.
+impl Default for Spine {
+    fn default() -> Self {
+        Self { segment: OVER, key: Key::new([0; 32]) }
+    }
+}
+
+const OVER: u8 = u8::MAX;
+
 impl Spine {
+    fn is_over(&self) -> bool {
+        self.segment == OVER
+    }
+
+    /// The first leaf from here on; beyond them all once the chain ended.
     fn start(&self) -> u32 {
         1_u32.checked_shl(u32::from(self.segment)).map_or(u32::MAX, |leaves| leaves - 1)
     }
@@ -345,7 +356,7 @@ impl Spine {
         }
         let leaf = root.descend(n, &mut draft.fresh);
         root.zeroize();
-        draft.spine = Some(rest);
+        draft.spine = rest;
         (Ahead { n, at: held, replaces: false }, leaf)
     }
 }

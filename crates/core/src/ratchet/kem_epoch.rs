@@ -61,12 +61,16 @@ pub(crate) struct Progress {
 
 /// The stage that a message which is being sealed leads to, if it is another one.
 #[derive(Default)]
-pub(crate) struct Draft(Option<Stage>);
+pub(crate) struct Draft {
+    stage: Stage,
+    changes: bool,
+}
 
 #[allow(
     clippy::large_enum_variant,
     reason = "it lies in a boxed state; objects need no allocation"
 )]
+#[derive(Default)]
 enum Stage {
     /// I: too early for a new key.
     Pause,
@@ -79,6 +83,7 @@ enum Stage {
     /// E, epoch 1: the peer's device entry is not verified yet.
     AwaitEntry,
     /// E: waiting for the peer's key.
+    #[default]
     RecvEk,
     /// E: has the key, encapsulates with the next message.
     Encapsulate(EncapsulationKey),
@@ -174,7 +179,7 @@ impl KemEpoch {
     pub(crate) fn stepped(&self, now: Timestamp, draft: &mut Draft) -> Progress {
         if matches!(self.stage, Stage::Ready(_)) {
             let (progress, stage) = self.entered(now);
-            draft.0 = Some(stage);
+            draft.lead_to(stage);
             return progress;
         }
         Progress { carried: false, ..self.progress }
@@ -226,13 +231,13 @@ impl KemEpoch {
         let Some(next) = progress.epoch.checked_add(1) else { return Ok(progress) };
         match self.stage_in(draft) {
             Stage::Pause if progress.messages >= PACE => {
-                draft.0 = Some(Stage::SendEk(OneUseKey::generate(rng)?));
+                draft.lead_to(Stage::SendEk(OneUseKey::generate(rng)?));
                 progress.carried = false;
             }
             Stage::Encapsulate(public) => {
                 let (ciphertext, shared) = public.encapsulate(rng)?;
                 let (confirmation, mix) = confirmed(next, public, &ciphertext, shared);
-                draft.0 = Some(Stage::SendCt { ciphertext, confirmation, mix });
+                draft.lead_to(Stage::SendCt { ciphertext, confirmation, mix });
                 progress.carried = false;
             }
             _ => {}
@@ -241,7 +246,7 @@ impl KemEpoch {
     }
 
     fn stage_in<'a>(&'a self, draft: &'a Draft) -> &'a Stage {
-        draft.0.as_ref().unwrap_or(&self.stage)
+        if draft.changes { &draft.stage } else { &self.stage }
     }
 
     /// How many bytes the object takes that waits for room, unless it rode in this chain already.
@@ -271,9 +276,10 @@ impl KemEpoch {
     /// The message was sealed and is to be sent.
     pub(crate) fn commit(&mut self, progress: Progress, draft: &mut Draft) {
         self.progress = progress;
-        if let Some(stage) = draft.0.take() {
-            self.stage = stage;
+        if draft.changes {
+            core::mem::swap(&mut self.stage, &mut draft.stage);
         }
+        draft.clear();
     }
 
     /// Counts a message that was opened, and takes the object that it carried in a chain of `epoch`.
@@ -323,7 +329,13 @@ impl KemEpoch {
 impl Draft {
     /// Wipes what nobody committed.
     pub(crate) fn clear(&mut self) {
-        self.0 = None;
+        if self.changes {
+            *self = Self::default();
+        }
+    }
+
+    fn lead_to(&mut self, stage: Stage) {
+        *self = Self { stage, changes: true };
     }
 }
 

@@ -1,5 +1,7 @@
 //! Opening: whose key a header opens under, what the message behind it is, and how the ratchet stands after it. SPEC §5.5.
 
+use core::mem::swap;
+
 use zeroize::Zeroizing;
 
 use super::{
@@ -109,9 +111,9 @@ impl Ratchet {
 
     fn chain_under(&self, under: Under) -> Option<&Receiving> {
         match under {
-            Under::Current => self.receiving.as_ref(),
+            Under::Current => self.receiving.as_deref(),
             Under::Next => None,
-            Under::Gapped(at) => self.gapped.get(at),
+            Under::Gapped(at) => self.gapped.get(at).map(|gapped| &**gapped),
         }
     }
 
@@ -211,6 +213,7 @@ impl Ratchet {
         }
         self.expire(day, &mut events);
         self.bound(&mut events);
+        draft.clear();
         let acknowledged = self.believed(body.acknowledged, &mut events);
         Committed { position, content: body.into_content(), acknowledged, events }
     }
@@ -225,28 +228,26 @@ impl Ratchet {
         day: u32,
         draft: &mut Draft,
     ) {
-        let Some(step) = draft.step.take() else { return };
-        let mut chain = Chain::default();
-        if let Some(mut ended) = self.receiving.take() {
+        let Draft { chain: keys, step: Some(step), .. } = draft else { return };
+        if let Some(ended) = &mut self.receiving {
             // Checked in `next_chain`: the chain cannot have been opened at or beyond its end.
             let _ = ended.chain.end_at(header.pn, day);
-            if ended.chain.is_spent() {
-                chain = ended.chain;
-            } else {
-                self.gapped.push(ended);
-            }
         }
-        chain.begin(first, &mut draft.chain);
-        let header_key = core::mem::replace(&mut self.next_header_receiving, step.next_header);
-        self.root = step.root;
-        self.receiving = Some(Receiving {
-            number: self.chains_received,
-            header_key,
-            ratchet_key: header.ratchet_key,
-            epoch: header.epoch,
-            chain,
+        // A chain without gaps leaves its place to the next one.
+        self.gapped.extend(self.receiving.take_if(|ended| !ended.chain.is_spent()));
+        let number = self.chains_received;
+        let (ratchet_key, epoch) = (header.ratchet_key, header.epoch);
+        let receiving = self.receiving.get_or_insert_with(|| {
+            let (header_key, chain) = (Key::new([0; 32]), Chain::default());
+            Box::new(Receiving { number, header_key, ratchet_key, epoch, chain })
         });
-        self.chains_received = self.chains_received.saturating_add(1);
+        (receiving.number, receiving.ratchet_key) = (number, ratchet_key);
+        receiving.epoch = epoch;
+        receiving.chain.begin(first, keys);
+        swap(&mut receiving.header_key, &mut self.next_header_receiving);
+        swap(&mut self.next_header_receiving, &mut step.next_header);
+        swap(&mut self.root, &mut step.root);
+        self.chains_received = number.saturating_add(1);
         self.theirs = begins.theirs;
         // SPEC §5.4 [step-wipes-own-key].
         self.ours = None;

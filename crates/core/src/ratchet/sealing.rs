@@ -1,5 +1,7 @@
 //! Sealing: what the next message is, and how the ratchet stands behind it. SPEC §5.5.
 
+use core::mem::swap;
+
 use rand_core::TryCryptoRng;
 
 use super::{
@@ -76,6 +78,7 @@ impl Ratchet {
             sending.chain.take(chain, &mut draft.chain);
         }
         self.kem.commit(kem, &mut draft.kem);
+        draft.clear();
         (envelope, position)
     }
 
@@ -103,15 +106,24 @@ impl Ratchet {
         first: chain::Ahead,
         draft: &mut Draft,
     ) {
-        let Some(step) = draft.step.take() else { return };
+        let Draft { chain: keys, step: Some(step), ours, kem: _ } = draft else { return };
         let Begins { ratchet_key, previous, epoch } = begins;
-        let mut chain = self.sending.take().map_or_else(Chain::default, |ended| ended.chain);
-        chain.begin(first, &mut draft.chain);
-        let header_key = core::mem::replace(&mut self.next_header_sending, step.next_header);
-        self.root = step.root;
-        self.sending = Some(Sending { number, header_key, ratchet_key, previous, epoch, chain });
+        let sending = self.sending.get_or_insert_with(|| Sending {
+            number,
+            header_key: Key::new([0; 32]),
+            ratchet_key,
+            previous,
+            epoch,
+            chain: Chain::default(),
+        });
+        (sending.number, sending.ratchet_key) = (number, ratchet_key);
+        (sending.previous, sending.epoch) = (previous, epoch);
+        sending.chain.begin(first, keys);
+        swap(&mut sending.header_key, &mut self.next_header_sending);
+        swap(&mut self.next_header_sending, &mut step.next_header);
+        swap(&mut self.root, &mut step.root);
+        swap(&mut self.ours, ours);
         self.chains_sent = number.saturating_add(1);
-        self.ours = draft.ours.take();
         self.must_step = false;
     }
 

@@ -68,7 +68,7 @@ impl Ratchet {
             false => None,
         };
         let receiving = match from.flag()? {
-            true => Some(Receiving::read(from)?),
+            true => Some(Box::new(Receiving::read(from)?)),
             false => None,
         };
         let count = usize::from(from.u8()?);
@@ -77,7 +77,7 @@ impl Ratchet {
         }
         let mut gapped = Vec::with_capacity(count.saturating_add(1));
         for _ in 0..count {
-            gapped.push(Receiving::read(from)?);
+            gapped.push(Box::new(Receiving::read(from)?));
         }
         Ok(Box::new(Self {
             root,

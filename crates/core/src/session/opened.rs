@@ -5,7 +5,7 @@ use core::fmt;
 use zeroize::Zeroizing;
 
 use super::{Acknowledged, Event, Position, Session, SessionId, stored::Stored};
-use crate::{ratchet::opening::Ahead, time::Timestamp};
+use crate::{ratchet::opening::Ahead, secret::on_wiped_stack, time::Timestamp};
 
 /// An authentic message that is not part of the state yet.
 ///
@@ -86,7 +86,7 @@ impl<S: Stored> Opened<'_, S> {
         // Stale from here on: a store that panics has failed too.
         *state.stale() = true;
         // SPEC §5.5 [open-then-commit]: the message is authentic.
-        let incoming = state.apply_opened(session, ahead, now);
+        let incoming = on_wiped_stack(|| state.apply_opened(session, ahead, now));
         store(state, &incoming)?;
         *state.stale() = false;
         Ok(incoming)

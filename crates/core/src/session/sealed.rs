@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{Envelope, Event, Position, SessionId, stored::Stored};
-use crate::ratchet::sealing::Ahead;
+use crate::{ratchet::sealing::Ahead, secret::on_wiped_stack};
 
 /// A sealed message that is not part of the state yet: the envelope comes out only once the state is stored.
 ///
@@ -62,7 +62,7 @@ impl<S: Stored> Sealed<'_, S> {
         let Self { state, session, ahead } = self;
         // SPEC §5.10 [persist-before-send]. Stale from here on: a store that panics has failed too.
         *state.stale() = true;
-        let outgoing = state.apply_sealed(session, ahead);
+        let outgoing = on_wiped_stack(|| state.apply_sealed(session, ahead));
         store(state, &outgoing)?;
         *state.stale() = false;
         Ok(outgoing)

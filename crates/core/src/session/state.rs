@@ -7,6 +7,7 @@ use crate::{
     codec::{DecodeError, Reader, Writer},
     handshake::{InitId, PeerIdentity},
     ratchet::Ratchet,
+    secret::on_wiped_stack,
     time::Timestamp,
 };
 
@@ -49,7 +50,7 @@ impl Session {
             true => Some(Box::new(*reader.array()?)),
             false => None,
         };
-        let ratchet = Ratchet::read(&mut reader)?;
+        let ratchet = on_wiped_stack(|| Ratchet::read(&mut reader))?;
         reader.finish()?;
         let (stale, draft) = (false, Box::default());
         Ok(Self { id, role, peer, init, init_block, created, stale, ratchet, draft })
