@@ -132,10 +132,11 @@ class Chain:
         self.length = pn
 
     def note(self, day: int) -> None:
-        """On the first message of a day, and at the end."""
+        """On the first message of a day, without it, and at the end."""
         self.notes.append((day, self.length))
 
     def note_first_of(self, day: int) -> None:
+        """Before the first message of a day is opened."""
         if not self.notes or self.notes[-1][0] < day:
             self.note(day)
 
@@ -154,8 +155,8 @@ class Chain:
         return node
 
     def give_up_all(self) -> None:
-        while self.nodes:
-            self.give_up_lowest()
+        """An ended chain goes as a whole."""
+        self.nodes, self.watermark = [], self.length
 
     @property
     def first_gap(self) -> int:

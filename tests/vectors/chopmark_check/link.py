@@ -9,6 +9,8 @@ from .encoding import Derive, Reader, u8
 from .errors import OutsideLimits, Refused, UnknownVersion
 from .primitives import Extract
 
+LONGEST_HOST = 249
+
 
 class NotALink(Refused):
     """Not a text of a link."""
@@ -53,13 +55,9 @@ class Link:
             raise NotALink("another scheme")
         if code[:2].upper() == "AE":
             return cls.decode(unpadded(code.upper(), "[A-Z2-7]*", 8, base64.b32decode, base64.b32encode))
-        if code[:2] == "AQ":
-            return cls.decode(
-                unpadded(code, "[A-Za-z0-9_-]*", 4, base64.urlsafe_b64decode, base64.urlsafe_b64encode)
-            )
-        if len(code) < 2:
-            raise NotALink("cut short")
-        raise UnknownVersion("link")
+        return cls.decode(
+            unpadded(code, "[A-Za-z0-9_-]*", 4, base64.urlsafe_b64decode, base64.urlsafe_b64encode)
+        )
 
 
 def knock(secret: bytes) -> bytes:
@@ -86,25 +84,25 @@ def unpadded(code: str, alphabet: str, block: int, decode, encode) -> bytes:
 
 
 def address(data: bytes) -> str:
-    """`host:port` in its one spelling."""
+    """`host:port` as text; nothing of it is normalised."""
     text = data.decode("ascii", "replace")
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
         raise OutsideLimits("port")
-    if host.startswith("["):
-        try:
-            whole = host == f"[{ipaddress.IPv6Address(host[1:-1])}]"
-        except ValueError:
-            whole = False
-        if not whole:
-            raise OutsideLimits("IPv6 address")
-    elif re.fullmatch(r"[0-9.]+", host):
-        try:
-            ipaddress.IPv4Address(host)
-        except ValueError:
-            raise OutsideLimits("IPv4 address") from None
-    else:
-        name = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-        if len(host) > 253 or not re.fullmatch(rf"{name}(\.{name})*", host):
-            raise OutsideLimits("host name")
+    if len(host) > LONGEST_HOST or not (is_ipv6(host) if host.startswith("[") else is_name(host)):
+        raise OutsideLimits("host")
     return text
+
+
+def is_name(host: str) -> bool:
+    """A DNS name or, which has the form of one, an IPv4 address."""
+    label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+    return re.fullmatch(rf"{label}(\.{label})*", host) is not None
+
+
+def is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return re.fullmatch(r"\[[0-9a-f:.]+\]", host) is not None

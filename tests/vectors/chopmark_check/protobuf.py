@@ -113,7 +113,7 @@ def read(data: bytes, at: int, wire: int) -> tuple[int | bytes, int]:
 def of_type(file: str, messages: dict, field: Field, wire: int, value, depth: int):
     numbers = {"uint32": 2**32, "uint64": 2**64, "bool": 2}
     if field.type in numbers or field.type not in (*messages, "bytes", "string"):
-        below = numbers.get(field.type, 2**31)  # an enum
+        below = numbers.get(field.type, 2**32)  # an enum
         if field.repeated and wire == BYTES:
             return packed(value, below)
         if wire != VARINT or value >= below:

@@ -213,6 +213,8 @@ class Session:
                 raise Forked("another ratchet key")
             if header.epoch != at.epoch:
                 raise BadEpoch("another epoch in a chain")
+        if at is self.receiving:
+            at.chain.note_first_of(now // DAY_MS)
         leaf = self.take_leaf(at, header.n, envelope.tag)
         text = message.open_body(leaf, self.session_id, envelope, header)
         self.tags[at.number, header.n] = envelope.tag[:8]
@@ -265,7 +267,6 @@ class Session:
     def keep_within_bounds(self, now: int) -> None:
         """[gaps-are-bounded] [gaps-expire]"""
         day = now // DAY_MS
-        self.receiving.chain.note_first_of(day)
         chains = self.ended + [self.receiving]
         for old in chains:
             self.giving_up(old, lambda chain: chain.expire(day))
