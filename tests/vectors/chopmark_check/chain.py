@@ -155,8 +155,8 @@ class Chain:
         return node
 
     def give_up_all(self) -> None:
-        """An ended chain goes as a whole."""
-        self.nodes, self.watermark = [], self.length
+        while self.nodes:
+            self.give_up_lowest()
 
     @property
     def first_gap(self) -> int:

@@ -84,7 +84,7 @@ def unpadded(code: str, alphabet: str, block: int, decode, encode) -> bytes:
 
 
 def address(data: bytes) -> str:
-    """`host:port` as text; nothing of it is normalised."""
+    """`host:port` in its one spelling."""
     text = data.decode("ascii", "replace")
     host, colon, port = text.rpartition(":")
     if not colon or not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535:
@@ -95,14 +95,21 @@ def address(data: bytes) -> str:
 
 
 def is_name(host: str) -> bool:
-    """A DNS name or, which has the form of one, an IPv4 address."""
+    """A DNS name, or an IPv4 address in its one spelling."""
+    if re.fullmatch("[0-9.]+", host):
+        try:
+            return host == str(ipaddress.IPv4Address(host))
+        except ValueError:
+            return False
     label = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
     return re.fullmatch(rf"{label}(\.{label})*", host) is not None
 
 
 def is_ipv6(host: str) -> bool:
+    """As RFC 5952 writes it: what embeds an IPv4 address behind ::ffff: shows it as one."""
     try:
-        ipaddress.IPv6Address(host[1:-1])
+        read = ipaddress.IPv6Address(host[1:-1])
     except ValueError:
         return False
-    return re.fullmatch(r"\[[0-9a-f:.]+\]", host) is not None
+    written = f"::ffff:{read.ipv4_mapped}" if read.ipv4_mapped else str(read)
+    return "%" not in host and host == f"[{written}]"

@@ -12,6 +12,7 @@ from .handshake import Identity, InitBlock, Keys
 from .identity import DAY_MS, Entry
 from .kem_epochs import BadEpoch, Machine
 from .message import (
+    BUCKETS,
     LARGEST_CONTENT,
     NOTHING,
     OVERHEAD,
@@ -166,15 +167,15 @@ class Session:
         if kind == NOTHING:
             return text, bucket
         with_object = Text(text.ack_chain, text.ack_count, text.content, kind, object)
-        needed = fixed + len(with_object.encode())
-        overdue = self.kem.is_overdue(now)
-        if needed > bucket and not overdue:
+        needed = bucket_for(fixed + len(with_object.encode()))
+        if self.kem.is_overdue(now):
+            smallest = BUCKETS[1] if self.kem.epoch else bucket  # [lifted-alike]
+            self.kem.carried = True
+            return with_object, max(needed, smallest)
+        if needed > bucket:
             return text, bucket
-        # [lifted-alike]
-        if overdue and self.kem.epoch > 0:
-            needed = max(needed, 4096)
         self.kem.carried = True
-        return with_object, bucket_for(needed)
+        return with_object, bucket
 
     def acknowledgement(self) -> tuple[int, int]:
         """The oldest chain with a gap and its first gap, or how far all is opened (SPEC §5.9)."""
