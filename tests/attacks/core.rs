@@ -229,19 +229,24 @@ fn t06_every_other_tag_is_whole_too() {
     assert!(SignedManifest::verify(&[manifest, &[0]].concat()).is_err());
 }
 
-// Tests [replay-changes-nothing].
+// Tests [replay-changes-nothing], [leaf-once].
 // Seen to fail with the chain keeping the node of the leaf that was taken.
 #[test]
 fn t10_a_replay_is_refused_at_any_time() {
     let mut rng = rng();
     let (mut alice, mut bob) = talking(&mut rng);
-    let message = seal(&mut alice, b"once", &mut rng);
-    open(&mut bob, &message).unwrap();
+    let messages: Vec<_> = (0..8).map(|_| seal(&mut alice, b"once", &mut rng)).collect();
+    for message in &messages {
+        open(&mut bob, message).unwrap();
+        assert!(matches!(bob.open(message, NOW).unwrap_err(), OpenError::AlreadyOpened { .. }));
+    }
     let refused = |bob: &mut Session| {
         let before = bob.export();
-        let error = bob.open(&message, NOW).unwrap_err();
-        assert!(matches!(error, OpenError::AlreadyOpened { .. }), "{error}");
-        assert!(bob.export() == before);
+        for message in &messages {
+            let error = bob.open(message, NOW).unwrap_err();
+            assert!(matches!(error, OpenError::AlreadyOpened { .. }), "{error}");
+            assert!(bob.export() == before);
+        }
     };
     refused(&mut bob);
     // After a restart.
@@ -253,14 +258,16 @@ fn t10_a_replay_is_refused_at_any_time() {
         open(&mut bob, &message).unwrap();
     }
     refused(&mut bob);
-    // When its chain is gone, nothing recognises it, and nothing opens it.
+    // When their chain is gone, nothing recognises them, and nothing opens them.
     for _ in 0..2 {
         let message = seal(&mut bob, b"ping", &mut rng);
         open(&mut alice, &message).unwrap();
         let message = seal(&mut alice, b"pong", &mut rng);
         open(&mut bob, &message).unwrap();
     }
-    assert_eq!(bob.open(&message, NOW).unwrap_err(), OpenError::NotForThisSession);
+    for message in &messages {
+        assert_eq!(bob.open(message, NOW).unwrap_err(), OpenError::NotForThisSession);
+    }
 }
 
 // Tests [first-message-once].

@@ -271,3 +271,21 @@ fn a_secret_that_waits_for_the_peers_step_is_no_reason_to_send() {
     seal(&mut alice, b"", &mut rng);
     assert_eq!(alice.status(), Status::Confirmed);
 }
+
+// Tests [box-is-the-only-oracle]: what a mauled ciphertext costs is what a mauled box costs, and what it says the same.
+#[test]
+fn t19_whatever_is_mauled_is_as_much_work() {
+    let mut rng = rng(19);
+    let (a, b) = (Party::new(&mut rng), Party::new(&mut rng));
+    let mut alice = a.initiate(&b, true, &mut rng);
+    let first = seal(&mut alice, b"hello", &mut rng);
+    // The ephemeral key ends at 42, the ciphertexts at 1130 and 2218, the box at 2334.
+    let work = [42, 700, 1129, 1130, 2000, 2217, 2218, 2333].map(|at| {
+        let mut mauled = first.clone();
+        mauled[at] ^= 0x10;
+        let before = crate::kdf::derivations();
+        assert_eq!(b.respond(&mauled).err(), Some(RespondError::Forged), "byte {at}");
+        crate::kdf::derivations() - before
+    });
+    assert_eq!(work, [work[0]; 8]);
+}
