@@ -8,4 +8,4 @@
 
 mod crowd;
 mod readme;
-mod stage;
+pub(crate) mod stage;

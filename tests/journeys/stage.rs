@@ -56,13 +56,18 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+    pub(crate) fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    /// With its log in a file.
+    pub(crate) fn start_logged(command: Command, log: &Path) -> Self {
+        Self::start_with(command, File::create(log).unwrap().into())
+    }
+
+    fn start_with(mut command: Command, log: Stdio) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let (out, kept) = (child.stdout.take().unwrap(), lines.clone());
         std::thread::spawn(move || {

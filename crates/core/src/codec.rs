@@ -3,6 +3,8 @@
 //! Big-endian integers, exact arrays and length-prefixed strings, read once from front to back. There is one encoding
 //! of each value: a reader takes nothing else, and [`Reader::finish`] refuses what is left over.
 
+use core::fmt;
+
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -30,9 +32,16 @@ pub enum DecodeError {
 }
 
 /// Reads a fixed layout from front to back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+}
+
+/// How much is left, never what: it may be secret.
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("remaining", &self.rest.len()).finish()
+    }
 }
 
 impl<'a> Reader<'a> {

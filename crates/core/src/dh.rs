@@ -54,7 +54,6 @@ impl fmt::Debug for PublicKey {
 }
 
 /// An X25519 secret key, wiped on drop and never printed.
-#[derive(Clone)]
 pub struct SecretKey {
     secret: Secret,
     /// Computed when first asked for.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The 16 secret bytes of a contact link, drawn for it alone. Wiped on drop, never printed.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+#[derive(Zeroize, ZeroizeOnDrop)]
 pub struct LinkSecret(Box<[u8; 16]>);
 
 impl LinkSecret {
@@ -79,7 +79,7 @@ impl core::fmt::Debug for LinkSecret {
 }
 
 /// The key that seals what is published under a link.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct BundleKey(Secret);
 
 /// Which piece of a bundle is sealed. A piece of one kind does not open as the other.

@@ -16,9 +16,20 @@ use crate::random::{self, RandomnessError};
 /// Thirty-two secret bytes: boxed so that a move leaves no copy behind, wiped on drop, compared in constant time,
 /// never printed.
 ///
-/// `Clone` exists because a ratchet works on a copy and commits it only when a message is authentic (SPEC §5.5);
-/// each copy is wiped on its own.
-#[derive(Clone)]
+/// It is not copied by accident:
+/// ```compile_fail,E0599
+/// let secret = chopmark_core::secret::Secret::new([7; 32]);
+/// let copy = secret.clone();
+/// ```
+/// nor shown, nor taken for bytes:
+/// ```compile_fail,E0277
+/// let secret = chopmark_core::secret::Secret::new([7; 32]);
+/// println!("{secret}");
+/// ```
+/// ```compile_fail,E0599
+/// let secret = chopmark_core::secret::Secret::new([7; 32]);
+/// let bytes: &[u8] = secret.as_ref();
+/// ```
 pub struct Secret(Box<[u8; 32]>);
 
 impl Secret {

@@ -80,15 +80,24 @@ impl Life {
         let mut talk = [session, opened.session];
         let entry = alice.manifest.device(DEVICE).unwrap();
         talk[1].introduce(alice.manifest.account(), entry).unwrap();
+        let mut late = Vec::new();
         for turn in 0..16 {
             let (from, to) = ((turn + 1) % 2, turn % 2);
             for lost in [true, false] {
                 let envelope = talk::seal(&mut talk[from], b"and on", rng);
-                if !(lost && turn % 3 == 0) {
+                if lost && turn % 3 == 0 {
+                    late.push((to, envelope));
+                } else {
                     talk::open(&mut talk[to], &envelope);
                 }
                 for session in &talk {
                     held_by(session, |name, key| rng.needles.past(format!("past {name}"), key));
+                }
+            }
+            // What was thought lost comes late, the first of it last.
+            if turn == 12 {
+                for (to, envelope) in late.drain(1..).rev() {
+                    talk::open(&mut talk[to], &envelope);
                 }
             }
             // A restart.

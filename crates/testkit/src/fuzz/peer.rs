@@ -73,7 +73,7 @@ pub(super) struct Peer {
     /// Until a reply was opened.
     init_rides: bool,
     root: Key,
-    ours: Option<dh::SecretKey>,
+    ours: Option<std::sync::Arc<dh::SecretKey>>,
     theirs: dh::PublicKey,
     pub(super) sent: Vec<Line>,
     next_sending: Key,
@@ -204,7 +204,7 @@ impl Peer {
             chain,
             next: 0,
         });
-        self.ours = Some(ours);
+        self.ours = Some(ours.into());
     }
 
     fn enter(&mut self) {

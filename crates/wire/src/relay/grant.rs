@@ -8,8 +8,15 @@ use super::{limits, opaque};
 use crate::{generated::relay as pb, strict::DecodeError};
 
 /// What a sender shows to deposit or to fetch: 32 secret bytes, chosen by the mailbox's owner. Never printed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Capability(Secret);
+
+/// A capability is used beside where it is kept: by every connection that deposits with it. Each copy is wiped on its own.
+impl Clone for Capability {
+    fn clone(&self) -> Self {
+        Self(Secret::written(|copy| copy.copy_from_slice(self.0.expose())))
+    }
+}
 
 impl Capability {
     /// A capability of these bytes.
