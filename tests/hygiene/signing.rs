@@ -52,6 +52,8 @@ fn signature(nonce_point: &[u8; 32], scalar: &Scalar) -> Signature {
     Signature::from_bytes(bytes)
 }
 
+type RootSigned = Result<RootSignature, SigningFailed>;
+
 /// A secret scalar with its public point, as the owner of a key has them who keeps to no rule.
 fn dishonest() -> (Scalar, EdwardsPoint) {
     let secret = Scalar::from_bytes_mod_order([3; 32]);
@@ -176,8 +178,7 @@ fn t03_a_scalar_of_the_group_order_or_above_is_refused() {
 #[test]
 fn t04_no_signing_interface_takes_a_public_key() {
     let _: fn(&SigningKey, &str, &[&[u8]]) -> Signature = SigningKey::sign;
-    let _: fn(&RootSigningKey, &str, &[&[u8]]) -> Result<RootSignature, SigningFailed> =
-        RootSigningKey::sign;
+    let _: fn(&RootSigningKey, &str, &[&[u8]]) -> RootSigned = RootSigningKey::sign;
     // A key is made from its seed alone, and its public half with it.
     let _: fn(&Secret) -> SigningKey = SigningKey::from_secret;
     let _: fn(Secret) -> RootSigningKey = RootSigningKey::from_secret;

@@ -189,7 +189,7 @@ fn sessions() -> Vec<Shown> {
     let mut bob = answered.session;
     bob.introduce(&a.account, &a.keys.entry(DEVICE)).unwrap();
     let reply = super::super::talk::seal(&mut bob, b"CANARY", &mut rng);
-    shown.push(one("session::opened::Opened", &alice.open(&reply, NOW).unwrap()));
+    shown.push(one("session::opened::Opened", alice.open(&reply, NOW).unwrap()));
     let mut set = Sessions::new();
     set.insert(alice);
     shown.push(one("sessions::Sessions", set));
