@@ -7,6 +7,7 @@ pub(crate) mod account;
 mod agenda;
 mod blob;
 pub(crate) mod contact;
+mod debt;
 pub(crate) mod duty;
 pub(crate) mod fetch;
 pub(crate) mod inbox;

@@ -98,6 +98,12 @@ impl Store {
         Ok(value)
     }
 
+    /// Everything that was committed stands in the one file, as a copy of it needs.
+    #[cfg(test)]
+    pub(crate) fn checkpoint(&self) {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    }
+
     /// As if the disk were full: the file does not grow by more than so many pages.
     #[cfg(test)]
     pub(crate) fn limit_growth(&self, pages: i64) {

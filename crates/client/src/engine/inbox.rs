@@ -177,10 +177,9 @@ impl Turn<'_, '_> {
         }
         if let Some(payload) = &arrived.payload {
             self.take_payload(contact, payload)?;
-            if payload.content.is_some() {
-                self.owe_acknowledgement(contact)?;
-            }
         }
+        let content = arrived.payload.as_ref().is_some_and(|it| it.content.is_some());
+        self.owe_acknowledgement(contact, arrived.session, arrived.position, content)?;
         Ok(self.nudge_sessions(contact)?)
     }
 

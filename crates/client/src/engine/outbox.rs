@@ -47,8 +47,17 @@ pub(crate) enum Stage {
     Stored { envelope: Blob, slot: Slot },
 }
 
+impl Stage {
+    fn slot(&self) -> Option<&Slot> {
+        match self {
+            Self::Unsealed => None,
+            Self::Sealed { slot, .. } | Self::Stored { slot, .. } => Some(slot),
+        }
+    }
+}
+
 /// Which message of which session a row became; the peer's acknowledgement covers it.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Slot {
     session: Blob,
     chain: u64,
@@ -122,7 +131,10 @@ impl Turn<'_, '_> {
     /// Seals everything that is not acknowledged once more, because sending moved to another session (SPEC §5.9). The
     /// message id is of the content, so that who gets both shows one.
     pub(crate) fn seal_again(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
-        self.seal_rows(contact, |_| true)
+        let sending = self.sending_session(contact)?.map(super::session::name);
+        self.seal_rows(contact, |stage| {
+            stage.slot().is_none_or(|slot| Some(&slot.session) != sending.as_ref())
+        })
     }
 
     /// Takes back what was sealed on a session that leads nowhere: it waits for the next one. Probes are over.
@@ -166,9 +178,18 @@ impl Turn<'_, '_> {
             if !which(&item.stage) {
                 continue;
             }
+            let Some(content) = &item.content else {
+                // A probe that is not sent leaves a gap, behind which nothing is ever acknowledged. Of a session that is
+                // over nobody asks.
+                if let Some(slot) = item.stage.slot()
+                    && self.named_session(contact, &slot.session)?.is_none()
+                {
+                    self.tx.remove(Log::Outbox, seq)?;
+                }
+                continue;
+            };
             // A row that is sealed anew gets a new number: rows leave in the order in which they were sealed.
             self.tx.remove(Log::Outbox, seq)?;
-            let Some(content) = &item.content else { continue };
             item.stage = self.seal(contact, content)?;
             item.due_ms = 0;
             self.tx.push(Log::Outbox, contact, &item)?;
@@ -254,10 +275,7 @@ impl Turn<'_, '_> {
     ) -> Result<(), Error> {
         let session = super::session::name(session);
         for (seq, item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
-            let slot = match &item.stage {
-                Stage::Sealed { slot, .. } | Stage::Stored { slot, .. } => slot,
-                Stage::Unsealed => continue,
-            };
+            let Some(slot) = item.stage.slot() else { continue };
             if !slot.is_covered(&session, acknowledged) {
                 continue;
             }

@@ -56,7 +56,7 @@ impl Turn<'_, '_> {
                         text: NO_SOURCE.to_owned(),
                     });
                 };
-                let at = self.renewal_time(contact.renewed_ms);
+                let at = self.renewal_time(id, contact.renewed_ms)?;
                 contact.renewed_ms = Some(at);
                 contact.fetch = Some(self.fetch_of(source, Aim::Renew(why), at)?);
                 self.expect_fetch(at)?;
@@ -71,12 +71,15 @@ impl Turn<'_, '_> {
         Ok(Contact::load(self.tx, id)?.is_some_and(|contact| contact.fetch.is_some()))
     }
 
-    /// SPEC §5.9 [renewed-once-an-hour].
-    fn renewal_time(&self, last: Option<u64>) -> u64 {
+    /// When another session may be begun: SPEC §5.9 [renewed-once-an-hour], and a day after the last one that is not
+    /// confirmed yet. Sessions that are begun faster than they are confirmed push each other out.
+    fn renewal_time(&self, id: &[u8; 32], last: Option<u64>) -> Result<u64, Error> {
         let now = self.now.as_millis();
-        // A time that is further ahead than that is of a clock that ran wild.
-        let next = last.map_or(now, |last| last.saturating_add(HOUR_MS));
-        if next > now.saturating_add(HOUR_MS.saturating_mul(2)) { now } else { next.max(now) }
+        let hour = last.map_or(now, |last| last.saturating_add(HOUR_MS));
+        let day = self.newest_unconfirmed(id)?.map_or(now, |begun| begun.saturating_add(DAY_MS));
+        let at = hour.max(day).max(now);
+        // Further ahead than that is of a clock that ran wild.
+        Ok(if at > now.saturating_add(DAY_MS) { now } else { at })
     }
 
     /// Sending moved to another session: the renewal that was to lead there is not needed any more.
@@ -192,6 +195,7 @@ enum Stock {
 }
 
 const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 /// One-time prekeys that the relay keeps for one contact.
 const RENEWAL_PREKEYS: usize = 2;
 const NO_SOURCE: &str =

@@ -7,7 +7,9 @@ use chopmark_core::handshake::Own;
 use chopmark_core::identity::{DeviceEntry, SignedManifest};
 use chopmark_core::prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle};
 use chopmark_core::session::{
-    Acknowledged, Answered, Event, OpenError, Session, SessionId, Status,
+use chopmark_core::session::{
+    Acknowledged, Answered, Event, OpenError, Position, Session, SessionId, Status,
+};
 };
 use chopmark_core::sessions::Sessions;
 use chopmark_wire::payload::{Payload, ResendAfter};
@@ -27,9 +29,24 @@ pub(crate) struct Arrived {
     pub(crate) payload: Option<Payload>,
     /// Sending moved to another session: what is not acknowledged goes out again there.
     pub(crate) moved: bool,
+    /// Which message of which session it was.
+    pub(crate) session: SessionId,
+    pub(crate) position: Position,
 }
 
 impl Turn<'_, '_> {
+    #[cfg(test)]
+    pub(crate) fn debug_sessions(&self, c: &[u8; 32]) -> Result<String, Error> {
+        let s = load(self.tx, c)?;
+        Ok(format!(
+            "{:?} sending {:?}",
+            s.iter()
+                .map(|x| (x.id().as_bytes()[0], x.status(), x.role(), x.acknowledgement()))
+                .collect::<Vec<_>>(),
+            s.sending().map(|x| x.id().as_bytes()[0])
+        ))
+    }
+
     /// Begins a session with the device of a bundle. `true`: it is the one that sends.
     pub(crate) fn begin_session(
         &mut self,
@@ -108,6 +125,7 @@ impl Turn<'_, '_> {
         let mut sessions = load(self.tx, contact)?;
         let Some(sending) = sessions.sending() else { return Ok(Stage::Unsealed) };
         let opening = sending.status() == Status::Opening;
+        let (id, acknowledged) = (sending.id(), sending.acknowledgement());
         // SPEC §2.4 [equivocation-freezes], [recovery-is-acknowledged].
         if Contact::load(self.tx, contact)?.is_some_and(|contact| contact.hold().is_some()) {
             return Ok(Stage::Unsealed);
@@ -116,7 +134,7 @@ impl Turn<'_, '_> {
         let sealed = sessions
             .seal(&bytes, self.now, self.rng)
             .map_err(|error| Error::Seal(error.to_string()))?;
-        self.tx.drop_record(Kind::Debt, contact)?;
+        self.acknowledges(contact, id, acknowledged)?;
         let slot = Slot::new(sealed.session(), sealed.position());
         let tx = &mut *self.tx;
         let sent = sealed.commit(|sessions, _| save(tx, contact, sessions))?;
@@ -179,7 +197,8 @@ impl Turn<'_, '_> {
             self.acknowledged(contact, message.session, acknowledged)?;
         }
         let payload = Payload::decode(&message.content.to_vec().into()).ok();
-        Ok(Arrived { payload, moved: message.moved })
+        let (moved, session, position) = (message.moved, message.session, message.position);
+        Ok(Arrived { payload, moved, session, position })
     }
 
     /// Sends what brings sessions on without carrying anything: the step that confirms the one that sends, and the probes
@@ -204,18 +223,31 @@ impl Turn<'_, '_> {
         }
         let after = load(self.tx, contact)?.sending().map(Session::id);
         if before.is_some_and(|(sending, _)| Some(sending) != after) {
+            self.renewed(contact)?;
             self.seal_again(contact)?;
         }
         Ok(())
     }
 
-    /// Acknowledges what came, without a content, on the session that sends.
-    pub(crate) fn acknowledge(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+    /// What our next message on a session will acknowledge, if there is a session of this name.
+    pub(crate) fn acknowledgement(
+        &self,
+        contact: &[u8; 32],
+        name: &Blob,
+    ) -> Result<Option<Acknowledged>, Error> {
         let sessions = load(self.tx, contact)?;
-        match sessions.sending().filter(|it| it.acknowledgement() != Acknowledged::NOTHING) {
-            Some(sending) => self.probe(contact, sending.id()),
-            None => Ok(self.tx.drop_record(Kind::Debt, contact)?),
-        }
+        let found = sessions.iter().find(|session| self::name(session.id()) == *name);
+        Ok(found.map(Session::acknowledgement))
+    }
+
+    /// The session of this name, if there is one.
+    pub(crate) fn named_session(
+        &self,
+        contact: &[u8; 32],
+        name: &Blob,
+    ) -> Result<Option<SessionId>, Error> {
+        let sessions = load(self.tx, contact)?;
+        Ok(sessions.iter().map(Session::id).find(|id| self::name(*id) == *name))
     }
 
     /// What of the peer's newest chain arrived on the session that sends, for the first messages of another one.
@@ -246,23 +278,34 @@ impl Turn<'_, '_> {
         Ok(sessions.sending().is_some_and(|sending| sending.is_unanswered(self.now)))
     }
 
-    fn probe(&mut self, contact: &[u8; 32], session: SessionId) -> Result<(), Error> {
+    pub(crate) fn probe(&mut self, contact: &[u8; 32], session: SessionId) -> Result<(), Error> {
         let mut sessions = load(self.tx, contact)?;
         // What answers is empty; the first messages of a session bring the manifest without which nobody takes it.
         let opening = sessions.find(session).is_some_and(|it| it.status() == Status::Opening);
         let bytes = if opening { self.payload(contact, true, None)? } else { Bytes::new() };
-        let sending = sessions.sending().map(Session::id) == Some(session);
+        if let Some(it) = sessions.find(session) {
+            self.acknowledges(contact, session, it.acknowledgement())?;
+        }
         let sealed = sessions
             .seal_probe(session, &bytes, self.now, self.rng)
             .map_err(|error| Error::Seal(error.to_string()))?;
-        if sending {
-            self.tx.drop_record(Kind::Debt, contact)?;
-        }
         let slot = Slot::new(sealed.session(), sealed.position());
         let tx = &mut *self.tx;
         let sent = sealed.commit(|sessions, _| save(tx, contact, sessions))?;
         let stage = Stage::Sealed { envelope: Blob::new(sent.envelope.as_bytes()), slot };
         self.queue_probe(contact, stage)
+    }
+
+    /// The session on which content goes out.
+    pub(crate) fn sending_session(&self, contact: &[u8; 32]) -> Result<Option<SessionId>, Error> {
+        Ok(load(self.tx, contact)?.sending().map(Session::id))
+    }
+
+    /// When the newest session that is not confirmed was begun.
+    pub(crate) fn newest_unconfirmed(&self, contact: &[u8; 32]) -> Result<Option<u64>, Error> {
+        let sessions = load(self.tx, contact)?;
+        let unconfirmed = sessions.iter().filter(|session| session.status() != Status::Confirmed);
+        Ok(unconfirmed.map(|session| session.created().as_millis()).max())
     }
 
     /// Is the sending session post-quantum authenticated on both sides?

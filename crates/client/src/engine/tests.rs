@@ -16,12 +16,16 @@ use super::contact::{Contact, Stage};
 use super::duty::{Duty, hash_of};
 use super::turn::Turn;
 use crate::error::Error;
-use crate::event::{Direction, Message, MessageId, Progress, What};
+use crate::event::{Direction, Message, MessageId, Progress, Renewal, What};
 use crate::store::{Kind, Log, Store, Unlock};
 
 mod attacks;
 mod doors;
 mod hostile;
+mod prekeys;
+mod renewal;
+mod simulation;
+mod standing;
 
 const RELAY: &str = "chop-relay:127.0.0.1:4433#000102030405060708090a0b0c0d0e0f";
 
@@ -38,6 +42,8 @@ struct Relay {
     bundles: HashMap<Vec<u8>, Bundle>,
     boxes: [Vec<([u8; 8], Vec<u8>)>; 2],
     seen: usize,
+    /// How many of a mailbox's first envelopes were acknowledged, and are gone.
+    gone: [usize; 2],
 }
 
 /// Sealed: the bundle, and its one-time prekeys.
@@ -59,11 +65,15 @@ fn directory() -> tempfile::TempDir {
 }
 
 impl User {
-    fn new(seed: u64, now: Timestamp) -> Self {
+    fn vacant(seed: u64) -> Self {
         let home = directory();
         std::fs::write(home.path().join("key"), [9; 32]).unwrap();
         let store = Store::create(home.path(), &unlock(&home)).unwrap();
-        let mut user = Self { home, store, rng: StdRng::seed_from_u64(seed) };
+        Self { home, store, rng: StdRng::seed_from_u64(seed) }
+    }
+
+    fn new(seed: u64, now: Timestamp) -> Self {
+        let mut user = Self::vacant(seed);
         let seed = chopmark_core::identity::Seed::generate(&mut user.rng).unwrap();
         let setup = Setup::new(RELAY).issuer("http://127.0.0.1:3338", "chop", 2);
         user.turn(now, |turn| turn.create_account(&seed, &setup)).unwrap();
@@ -76,6 +86,30 @@ impl User {
         work: impl FnOnce(&mut Turn<'_, '_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         self.store.transaction(|tx| work(&mut Turn::new(tx, now, &mut self.rng)))
+    }
+
+    /// The account's words, which are drawn first from a user's seed.
+    fn words(seed: u64) -> chopmark_core::identity::Seed {
+        chopmark_core::identity::Seed::generate(&mut StdRng::seed_from_u64(seed)).unwrap()
+    }
+
+    /// A new home for the account of the user of that seed.
+    fn restored(words: u64, seed: u64, now: Timestamp) -> Self {
+        let mut user = Self::vacant(seed);
+        let setup = Setup::new(RELAY).issuer("http://127.0.0.1:3338", "chop", 2);
+        user.turn(now, |turn| turn.restore_account(&Self::words(words), &setup)).unwrap();
+        user
+    }
+
+    /// A copy of the whole home, as a backup or a thief has it.
+    fn copy(&self, seed: u64) -> Self {
+        self.store.checkpoint();
+        let home = directory();
+        for file in ["key", "chopmark.db"] {
+            std::fs::copy(self.home.path().join(file), home.path().join(file)).unwrap();
+        }
+        let store = Store::open(home.path(), &unlock(&home)).unwrap();
+        Self { home, store, rng: StdRng::seed_from_u64(seed) }
     }
 
     fn reopen(&mut self) {
@@ -144,9 +178,12 @@ impl World {
                     self.relay.bundles.remove(&*hash);
                 }
                 Duty::Publish(publish) => {
-                    let one_time = publish.one_time.iter().map(|blob| blob.to_vec()).collect();
-                    let bundle = (publish.bundle.to_vec(), one_time);
-                    self.relay.bundles.insert(publish.knock.to_vec(), bundle);
+                    let link = self.relay.bundles.entry(publish.knock.to_vec()).or_default();
+                    link.0 = publish.bundle.to_vec();
+                    if publish.replace {
+                        link.1.clear();
+                    }
+                    link.1.extend(publish.one_time.iter().map(|blob| blob.to_vec()));
                 }
             }
             self.turn(who, |turn| turn.duty_done(seq)).unwrap();
@@ -188,6 +225,9 @@ impl World {
     /// What the relay delivers, from the beginning: the engine knows what it has seen.
     fn arrive(&mut self, who: usize) {
         for (index, (handle, envelope)) in self.relay.boxes[who].clone().into_iter().enumerate() {
+            if index < self.relay.gone[who] {
+                continue;
+            }
             let seq = index as u64 + 1;
             let delivery = Deliver { seq, handle: Handle(handle), envelope: envelope.into() };
             self.turn(who, |turn| turn.deliver(&delivery)).unwrap();
@@ -204,6 +244,24 @@ impl World {
             }
             self.now = Timestamp(self.now.0 + 60_000);
         }
+    }
+
+    /// The relay forgets what was delivered, as it does once that is acknowledged.
+    fn forget_delivered(&mut self, who: usize) {
+        self.relay.gone[who] = self.relay.boxes[who].len();
+    }
+
+    fn pass(&mut self, hours: u64) {
+        self.now = Timestamp(self.now.0 + hours * 3_600_000);
+    }
+
+    /// Why sessions were begun anew.
+    fn renewals(&mut self, who: usize) -> Vec<Renewal> {
+        let why = |what| match what {
+            What::SessionRenewed { why, .. } => Some(why),
+            _ => None,
+        };
+        self.events(who).into_iter().filter_map(why).collect()
     }
 
     fn meet(uses: LinkUse) -> Self {
@@ -495,10 +553,15 @@ fn a_content_that_is_sealed_twice_is_shown_once() {
     let mut world = World::meet(LinkUse::OneTime);
     let bob = world.id(1);
     world.send(0, "once");
-    world.turn(0, |turn| turn.seal_again(&bob)).unwrap();
+    let again = |turn: &mut Turn<'_, '_>| {
+        turn.unseal(&bob)?;
+        turn.seal_waiting(&bob)
+    };
+    world.depart(0);
+    world.turn(0, again).unwrap();
     world.send(0, "and this");
     world.settle();
-    world.turn(0, |turn| turn.seal_again(&bob)).unwrap();
+    world.turn(0, again).unwrap();
     world.settle();
     assert_eq!(world.texts(1), ["once", "and this"]);
 }

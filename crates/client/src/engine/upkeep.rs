@@ -1,9 +1,8 @@
-//! What has to be looked after without anything coming in: prekeys, silent contacts, acknowledgements that are owed,
-//! memory that expires.
+//! What has to be looked after without anything coming in: prekeys, silent contacts, acknowledgements, old memory.
 
 use serde::{Deserialize, Serialize};
 
-use super::contact::{Contact, Stage};
+use super::contact::Contact;
 use super::turn::Turn;
 use crate::error::Error;
 use crate::event::{Renewal, What};
@@ -18,13 +17,6 @@ pub(crate) struct Chores {
     pub(super) reuse_told_on: Option<u64>,
     /// The same of one that was missing.
     missing_told_on: Option<u64>,
-}
-
-/// Contents of a contact that nothing of ours has acknowledged yet.
-#[derive(Serialize, Deserialize)]
-struct Debt {
-    contents: u32,
-    since_ms: u64,
 }
 
 impl Turn<'_, '_> {
@@ -58,39 +50,6 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// A content came that has to be acknowledged; the next message to the contact does that.
-    pub(crate) fn owe_acknowledgement(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
-        let known = Contact::load(self.tx, contact)?;
-        // SPEC §6.9 [no-reaction-before-consent].
-        if known.is_none_or(|it| it.stage != Stage::Accepted || it.hold().is_some()) {
-            return Ok(());
-        }
-        let now = self.now.as_millis();
-        let owed: Option<Debt> = self.tx.find(Kind::Debt, contact)?;
-        let owed = owed.unwrap_or(Debt { contents: 0, since_ms: now });
-        let owed = Debt { contents: owed.contents.saturating_add(1), ..owed };
-        self.tx.put(Kind::Debt, contact, &owed)?;
-        // SPEC §5.9 [one-way-is-acknowledged].
-        if owed.contents >= CONTENTS_MOST { self.acknowledge(contact) } else { Ok(()) }
-    }
-
-    fn pay_debts(&mut self) -> Result<(), Error> {
-        let now = self.now.as_millis();
-        for (contact, owed) in self.tx.every::<Debt>(Kind::Debt)? {
-            let Ok(contact) = <[u8; 32]>::try_from(contact.as_slice()) else { continue };
-            // Since a time ahead: a clock that ran wild.
-            let waited = now.checked_sub(owed.since_ms).is_none_or(|waited| waited >= DEBT_MS);
-            let known = Contact::load(self.tx, &contact)?;
-            let may = known.is_some_and(|it| it.stage == Stage::Accepted && it.hold().is_none());
-            match (may, waited) {
-                (true, true) => self.acknowledge(&contact)?,
-                (true, false) => {}
-                (false, _) => self.tx.drop_record(Kind::Debt, &contact)?,
-            }
-        }
-        Ok(())
-    }
-
     /// A first message came without a one-time prekey. Told once a day: who asks for many of them empties the stock too.
     pub(crate) fn prekey_missing(&mut self, from: &[u8; 32]) -> Result<(), Error> {
         let mut chores = self.chores()?;
@@ -102,8 +61,3 @@ impl Turn<'_, '_> {
         self.emit(What::PrekeyMissing { contact: (*from).into() })
     }
 }
-
-/// So many contents without an answer are acknowledged at once.
-const CONTENTS_MOST: u32 = 32;
-/// The oldest of them waits no longer than that.
-const DEBT_MS: u64 = 3_600_000;
