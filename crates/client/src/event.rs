@@ -253,7 +253,8 @@ pub enum Renewal {
     Unanswered,
     /// A message came that no session opens: one side has lost a state.
     Unreadable,
-    /// So many messages were lost on their way that their keys were given up.
+    /// Messages were lost on their way: so many that their keys were given up, or the own relay delivered some that this home
+    /// has never seen, because they expired there or because the home is an older copy of itself.
     MessagesLost,
     /// The contact's device sent a key that no honest device sends.
     KeyRefused,

@@ -47,6 +47,9 @@ pub(crate) struct Contact {
     /// For when a session with them was last begun anew without the user.
     #[serde(default)]
     pub(crate) renewed_ms: Option<u64>,
+    /// Our own state may be an older one: what is acknowledged on the sessions there are may be another life's.
+    #[serde(default)]
+    pub(crate) doubtful: bool,
     /// What of the session before the newest arrived here, said in its first messages.
     #[serde(default)]
     pub(crate) resend: Option<Resend>,
@@ -182,6 +185,7 @@ impl Contact {
             source: None,
             renewal: None,
             renewed_ms: None,
+            doubtful: false,
             resend: None,
             frozen: false,
             unacknowledged: false,

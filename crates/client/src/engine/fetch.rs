@@ -140,8 +140,10 @@ impl Turn<'_, '_> {
         }
         // Message 0 of the new session brings the manifest, whatever was counted before.
         contact.unanswered = 0;
-        if contact.stage == Stage::Accepted && fetch.aim != Aim::Meet {
-            return self.begin_anew(id, contact, &bundle);
+        if contact.stage == Stage::Accepted
+            && let Aim::Renew(why) = fetch.aim
+        {
+            return self.begin_anew(id, contact, &bundle, why);
         }
         if contact.stage == Stage::Accepted {
             // Whoever made a new link may know nothing any more of us and of where we are: it is told by the link, on a
@@ -155,7 +157,7 @@ impl Turn<'_, '_> {
         if contact.stage == Stage::Fetching {
             contact.stage = Stage::Knocked;
         }
-        contact.resend = None;
+        (contact.resend, contact.doubtful) = (None, false);
         contact.save(self.tx, id)?;
         self.unseal(id)?;
         self.begin_session(id, &bundle)?;

@@ -21,6 +21,12 @@ pub(crate) struct Mailbox {
     seq: u64,
     /// How many deliveries nobody could make anything of.
     skipped: u64,
+    /// The highest number that the relay gave when we last subscribed, and when that was.
+    #[serde(default)]
+    head: Option<(u64, u64)>,
+    /// The relay's numbers begin anew: the next one follows none.
+    #[serde(default)]
+    anew: bool,
 }
 
 impl Turn<'_, '_> {
@@ -39,11 +45,12 @@ impl Turn<'_, '_> {
         let known = mailbox.epoch.is_none_or(|known| known == epoch);
         if known && head >= mailbox.seq {
             mailbox.epoch = Some(epoch);
+            mailbox.head = Some((head, self.now.as_millis()));
             self.tx.put(Kind::Mailbox, b"", &mailbox)?;
             return Ok(false);
         }
         mailbox.epoch = Some(epoch);
-        mailbox.seq = 0;
+        (mailbox.seq, mailbox.head, mailbox.anew) = (0, None, true);
         self.tx.put(Kind::Mailbox, b"", &mailbox)?;
         for (handle, link) in self.tx.every::<Link>(Kind::Link)? {
             if let Ok(handle) = <[u8; 8]>::try_from(handle.as_slice()) {
@@ -68,6 +75,10 @@ impl Turn<'_, '_> {
         if delivery.seq <= mailbox.seq {
             return Ok(());
         }
+        // Before the delivery itself: what it acknowledges may be what another life of this home sent.
+        if !mailbox.anew && delivery.seq.checked_sub(1) != Some(mailbox.seq) {
+            self.renew_everyone()?;
+        }
         let handle = delivery.handle.0;
         let routed = match self.take(&handle, &delivery.envelope) {
             Ok(()) => self.retry_held(&handle),
@@ -85,8 +96,32 @@ impl Turn<'_, '_> {
             Err(Rejected::Unreadable(contact)) => self.unreadable(&contact, &delivery.envelope)?,
             Err(Rejected::Failed(error)) => return Err(error),
         }
-        mailbox.seq = delivery.seq;
+        (mailbox.seq, mailbox.anew) = (delivery.seq, false);
         Ok(self.tx.put(Kind::Mailbox, b"", &mailbox)?)
+    }
+
+    /// What the relay had when we subscribed, and never delivered, it delivered to another life of this home.
+    pub(crate) fn miss_deliveries(&mut self) -> Result<(), Error> {
+        let mut mailbox = self.mailbox()?;
+        let Some((head, at)) = mailbox.head else { return Ok(()) };
+        let waited = self.now.as_millis().checked_sub(at).is_none_or(|it| it >= BACKLOG_MS);
+        if head <= mailbox.seq || !waited {
+            return Ok(());
+        }
+        (mailbox.seq, mailbox.head) = (head, None);
+        self.tx.put(Kind::Mailbox, b"", &mailbox)?;
+        self.renew_everyone()
+    }
+
+    /// Messages were acknowledged to the relay, or expired there, that this state has not seen: SPEC §9.3
+    /// [missed-deliveries-renew].
+    fn renew_everyone(&mut self) -> Result<(), Error> {
+        for (id, _) in self.tx.every::<Contact>(Kind::Contact)? {
+            if let Ok(id) = <[u8; 32]>::try_from(id.as_slice()) {
+                self.renew(&id, Renewal::MessagesLost)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives up a delivery that this program fails on, whatever the device does: SPEC §9.3 [poison-is-skipped]. The turn that
@@ -231,5 +266,7 @@ impl Turn<'_, '_> {
 }
 
 const HELD_MOST: u32 = 16;
+/// A full mailbox is delivered in less.
+const BACKLOG_MS: u64 = 3_600_000;
 const SKIPPED: &str =
     "a message that arrived could not be taken in and was skipped; please report it";

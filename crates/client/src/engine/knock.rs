@@ -169,6 +169,7 @@ impl Turn<'_, '_> {
         }
         self.note_handshake(peeked, &id)?;
         if moved {
+            self.renewed(&id)?;
             self.seal_again(&id)?;
         }
         Ok(Knock { contact: id, payload, new, prekey_of })

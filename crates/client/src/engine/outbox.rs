@@ -34,6 +34,9 @@ pub(crate) struct Item {
     pub(crate) tries: u32,
     /// Not before this time: a retry, or another process that is at it.
     pub(crate) due_ms: u64,
+    /// Whoever waits for the acknowledgement was told of it.
+    #[serde(default)]
+    pub(crate) told: bool,
 }
 
 /// How far a row is.
@@ -45,14 +48,22 @@ pub(crate) enum Stage {
     Sealed { envelope: Blob, slot: Slot },
     /// On the relay's disk, not acknowledged by the peer yet.
     Stored { envelope: Blob, slot: Slot },
+    /// Acknowledged at that time. Kept for a while: the acknowledgement may have been of another life's message.
+    Acknowledged { slot: Slot, at_ms: u64 },
 }
 
 impl Stage {
     fn slot(&self) -> Option<&Slot> {
         match self {
             Self::Unsealed => None,
-            Self::Sealed { slot, .. } | Self::Stored { slot, .. } => Some(slot),
+            Self::Sealed { slot, .. }
+            | Self::Stored { slot, .. }
+            | Self::Acknowledged { slot, .. } => Some(slot),
         }
+    }
+
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        matches!(self, Self::Acknowledged { .. })
     }
 }
 
@@ -117,8 +128,17 @@ impl Turn<'_, '_> {
         stage: Stage,
     ) -> Result<(), Error> {
         let contact_id = Blob::new(contact);
-        let item =
-            Item { contact: contact_id, content, message, id, payment, stage, tries: 0, due_ms: 0 };
+        let item = Item {
+            contact: contact_id,
+            content,
+            message,
+            id,
+            payment,
+            stage,
+            tries: 0,
+            due_ms: 0,
+            told: false,
+        };
         self.tx.push(Log::Outbox, contact, &item)?;
         self.expect_deposit(0)
     }
@@ -142,6 +162,9 @@ impl Turn<'_, '_> {
         for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
             if item.content.is_none() {
                 self.tx.remove(Log::Outbox, seq)?;
+                continue;
+            }
+            if item.stage.is_acknowledged() {
                 continue;
             }
             item.stage = Stage::Unsealed;
@@ -175,7 +198,7 @@ impl Turn<'_, '_> {
         which: impl Fn(&Stage) -> bool,
     ) -> Result<(), Error> {
         for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
-            if !which(&item.stage) {
+            if item.stage.is_acknowledged() || !which(&item.stage) {
                 continue;
             }
             let Some(content) = &item.content else {
@@ -273,13 +296,26 @@ impl Turn<'_, '_> {
         session: SessionId,
         acknowledged: Acknowledged,
     ) -> Result<(), Error> {
+        // SPEC §5.9 [doubtful-acknowledgements].
+        if Contact::load(self.tx, contact)?.is_some_and(|contact| contact.doubtful) {
+            return Ok(());
+        }
         let session = super::session::name(session);
-        for (seq, item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
-            let Some(slot) = item.stage.slot() else { continue };
-            if !slot.is_covered(&session, acknowledged) {
+        for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
+            let Some(slot) = item.stage.slot().cloned() else { continue };
+            if item.stage.is_acknowledged() || !slot.is_covered(&session, acknowledged) {
                 continue;
             }
-            self.tx.remove(Log::Outbox, seq)?;
+            if item.content.is_none() {
+                self.tx.remove(Log::Outbox, seq)?;
+                continue;
+            }
+            let told = std::mem::replace(&mut item.told, true);
+            item.stage = Stage::Acknowledged { slot, at_ms: self.now.as_millis() };
+            self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+            if told {
+                continue;
+            }
             if item.message.is_some() {
                 self.progress(&item, Progress::Delivered)?;
                 self.emit(What::Delivered { contact: (*contact).into(), message: item.id })?;
@@ -288,6 +324,31 @@ impl Turn<'_, '_> {
                 && let (Some(payment), Some(part)) = (payment.array(), part_of(*part))
             {
                 self.money_delivered(Reference { payment: PaymentId(payment), part })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged lately may have been another life's message: it goes out again with everything else, and
+    /// whoever has it shows it once. SPEC §5.9 [doubtful-acknowledgements].
+    pub(crate) fn revive(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        for (seq, mut item) in self.tx.list::<Item>(Log::Outbox, Some(contact), 0, ALL)? {
+            if item.stage.is_acknowledged() {
+                item.stage = Stage::Unsealed;
+                self.tx.rewrite(Log::Outbox, seq, &super::record::encode(&item)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what was acknowledged long enough ago.
+    pub(crate) fn let_go(&mut self) -> Result<(), Error> {
+        let now = self.now.as_millis();
+        for (seq, item) in self.tx.list::<Item>(Log::Outbox, None, 0, ALL)? {
+            if let Stage::Acknowledged { at_ms, .. } = item.stage
+                && now.checked_sub(at_ms).is_none_or(|kept| kept >= KEPT_MS)
+            {
+                self.tx.remove(Log::Outbox, seq)?;
             }
         }
         Ok(())
@@ -336,5 +397,7 @@ pub(crate) fn pause_ms(tries: u32) -> u64 {
 
 const ALL: u32 = 100_000;
 const LEASE_MS: u64 = 15_000;
+/// So long a content is kept after its acknowledgement.
+const KEPT_MS: u64 = 24 * 3_600_000;
 /// The longest that a row ever waits: to be tried again, or to be deposited again.
 const LONGEST_WAIT_MS: u64 = 24 * 3_600_000;

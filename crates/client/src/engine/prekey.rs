@@ -93,6 +93,14 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
+    /// The signed prekeys that are alive, oldest first: number, and when each was superseded.
+    #[cfg(test)]
+    pub(crate) fn signed_prekeys(&self) -> Result<Vec<(u32, Option<u64>)>, Error> {
+        let shelf = self.shelf()?;
+        let number = |key| import_signed(key).map(|secret| secret.id().0);
+        shelf.signed.iter().map(|(key, superseded)| Ok((number(key)?, *superseded))).collect()
+    }
+
     /// The number of the oldest signed prekey that is alive.
     pub(crate) fn oldest_signed_prekey(&self) -> Result<u32, Error> {
         match self.shelf()?.signed.first() {

@@ -45,6 +45,12 @@ impl Turn<'_, '_> {
         if !wanted {
             return Ok(());
         }
+        // SPEC §5.9 [doubtful-acknowledgements].
+        if matches!(why, Renewal::MessagesLost | Renewal::OwnRollback) && !contact.doubtful {
+            contact.doubtful = true;
+            contact.save(self.tx, id)?;
+            self.revive(id)?;
+        }
         match &mut contact.fetch {
             Some(Fetch { aim: Aim::Meet, .. }) => return Ok(()),
             Some(Fetch { aim: Aim::Renew(known), .. }) if *known >= why => return Ok(()),
@@ -85,8 +91,9 @@ impl Turn<'_, '_> {
     /// Sending moved to another session: the renewal that was to lead there is not needed any more.
     pub(crate) fn renewed(&mut self, id: &[u8; 32]) -> Result<(), Error> {
         let Some(mut contact) = Contact::load(self.tx, id)? else { return Ok(()) };
-        let renewal = |fetch: &mut Fetch| fetch.aim != Aim::Meet;
-        if contact.fetch.take_if(renewal).is_some() {
+        let renewal = contact.fetch.take_if(|fetch| fetch.aim != Aim::Meet);
+        if renewal.is_some() || contact.doubtful {
+            contact.doubtful = false;
             contact.save(self.tx, id)?;
         }
         Ok(())
@@ -98,10 +105,14 @@ impl Turn<'_, '_> {
         id: &[u8; 32],
         mut contact: Contact,
         bundle: &VerifiedBundle,
+        why: Renewal,
     ) -> Result<(), Error> {
-        contact.resend = self.resend_after(id)?;
+        // A state that fell back, or is in use twice, sent other messages under the numbers that are acknowledged.
+        let fell_back = matches!(why, Renewal::PeerRolledBack | Renewal::PeerForked);
+        contact.resend = self.resend_after(id, fell_back)?;
         contact.save(self.tx, id)?;
         if self.begin_session(id, bundle)? {
+            self.renewed(id)?;
             self.seal_again(id)?;
         }
         self.nudge_sessions(id)

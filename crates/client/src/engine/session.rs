@@ -7,9 +7,7 @@ use chopmark_core::handshake::Own;
 use chopmark_core::identity::{DeviceEntry, SignedManifest};
 use chopmark_core::prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle};
 use chopmark_core::session::{
-use chopmark_core::session::{
     Acknowledged, Answered, Event, OpenError, Position, Session, SessionId, Status,
-};
 };
 use chopmark_core::sessions::Sessions;
 use chopmark_wire::payload::{Payload, ResendAfter};
@@ -35,18 +33,6 @@ pub(crate) struct Arrived {
 }
 
 impl Turn<'_, '_> {
-    #[cfg(test)]
-    pub(crate) fn debug_sessions(&self, c: &[u8; 32]) -> Result<String, Error> {
-        let s = load(self.tx, c)?;
-        Ok(format!(
-            "{:?} sending {:?}",
-            s.iter()
-                .map(|x| (x.id().as_bytes()[0], x.status(), x.role(), x.acknowledgement()))
-                .collect::<Vec<_>>(),
-            s.sending().map(|x| x.id().as_bytes()[0])
-        ))
-    }
-
     /// Begins a session with the device of a bundle. `true`: it is the one that sends.
     pub(crate) fn begin_session(
         &mut self,
@@ -251,12 +237,18 @@ impl Turn<'_, '_> {
     }
 
     /// What of the peer's newest chain arrived on the session that sends, for the first messages of another one.
-    pub(crate) fn resend_after(&self, contact: &[u8; 32]) -> Result<Option<Resend>, Error> {
+    /// With `all` nothing of it counts.
+    pub(crate) fn resend_after(
+        &self,
+        contact: &[u8; 32],
+        all: bool,
+    ) -> Result<Option<Resend>, Error> {
         let sessions = load(self.tx, contact)?;
         Ok(sessions.sending().and_then(|sending| {
-            let Acknowledged { chain, count } = sending.acknowledgement();
+            let acknowledged = if all { Acknowledged::NOTHING } else { sending.acknowledgement() };
+            let Acknowledged { chain, count } = acknowledged;
             let chain = chain_id(sending.id(), u32::try_from(chain).ok()?)?;
-            (count > 0).then_some(Resend { chain, count })
+            (all || count > 0).then_some(Resend { chain, count })
         }))
     }
 
@@ -269,6 +261,14 @@ impl Turn<'_, '_> {
         let named = sessions.iter().find(|it| chain_id(it.id(), chain) == Some(resend.chain));
         let Some(session) = named.map(Session::id) else { return Ok(()) };
         let acknowledged = Acknowledged { chain: u64::from(chain), count: resend.count };
+        if acknowledged == Acknowledged::NOTHING
+            && let Some(mut record) = Contact::load(self.tx, contact)?
+            && !record.doubtful
+        {
+            record.doubtful = true;
+            record.save(self.tx, contact)?;
+            return self.revive(contact);
+        }
         self.acknowledged(contact, session, acknowledged)
     }
 

@@ -24,12 +24,14 @@ impl Turn<'_, '_> {
     pub(crate) fn upkeep(&mut self) -> Result<(), Error> {
         self.refresh_links()?;
         self.pay_debts()?;
+        self.miss_deliveries()?;
         let mut chores = self.chores()?;
         if chores.forgot_on == Some(self.now.day()) {
             return Ok(());
         }
         chores.forgot_on = Some(self.now.day());
         self.tx.put(Kind::Chores, b"", &chores)?;
+        self.let_go()?;
         self.expire_prekeys()?;
         self.forget_seen()?;
         self.renew_unanswered()
