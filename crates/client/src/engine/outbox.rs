@@ -398,6 +398,6 @@ pub(crate) fn pause_ms(tries: u32) -> u64 {
 const ALL: u32 = 100_000;
 const LEASE_MS: u64 = 15_000;
 /// So long a content is kept after its acknowledgement.
-const KEPT_MS: u64 = 24 * 3_600_000;
+const KEPT_MS: u64 = 7 * 24 * 3_600_000;
 /// The longest that a row ever waits: to be tried again, or to be deposited again.
 const LONGEST_WAIT_MS: u64 = 24 * 3_600_000;
