@@ -14,5 +14,6 @@ mod explorer;
 mod external;
 mod hygiene;
 mod journeys;
+mod properties;
 mod tidy;
 mod vectors;
