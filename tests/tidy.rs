@@ -2,6 +2,7 @@
 //! the code and the tests name the same things.
 
 mod arrows;
+mod fuzz;
 mod manifest;
 mod mutants;
 mod sources;
