@@ -145,6 +145,13 @@ fn contents() -> Vec<Vec<u8>> {
         ],
         ..content(Body::Text("all parts".into()))
     });
+    contents.push(Content {
+        reply_to: Some(MessageId::from_bytes([6; 32])),
+        thread_root: Some(id),
+        expiry: Some(Duration::from_secs(3_600)),
+        extensions: vec![Extension { id: 3, critical: false, data: Bytes::from_static(b"y") }],
+        ..content(Body::Text("all parts that are known".into()))
+    });
     let mut raw: Vec<Vec<u8>> = contents
         .iter()
         .map(|content| content.encode().expect("a seed is well-formed").to_vec())
@@ -218,6 +225,8 @@ fn links() -> Vec<Vec<u8>> {
             links.push(link.encode().to_vec());
             links.push(link.to_string().into_bytes());
             links.push(link.to_qr_text().into_bytes());
+            // One that goes on behind its end.
+            links.push([&link.encode()[..], &[0]].concat());
         }
     }
     links

@@ -162,6 +162,14 @@ pub(super) fn chain_ops() -> Vec<Vec<u8>> {
         // The last index that there is, and the one that is never used.
         [192, 193, 194, 195, 192].iter().flat_map(|n| take(*n)).chain([0, 10, 192]).collect(),
     ];
+    // An end right behind each shape that the tree can have, and what is left then.
+    for taken in 1..9 {
+        scripts.push([vec![0; taken], vec![14, 0, 1, 8, 0, 8, 0], take(0)].concat());
+    }
+    // A gap on its last day, and on the day after.
+    for day in [29, 30, 31] {
+        scripts.push([vec![0], take(3), vec![11, 0, 12, day, 8, 0, 12, 1, 8, 0]].concat());
+    }
     for skipped in [1, 5, 17, 40] {
         let gaps: Vec<u8> = (0..12).flat_map(|n| take((skipped + n) % 64)).collect();
         // An end at, above and far above the length; then what is left of it.
