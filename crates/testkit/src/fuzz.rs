@@ -48,16 +48,16 @@ pub struct Target {
 
 /// Every target of `fuzz/`.
 pub const TARGETS: &[Target] = &[
-    Target { name: "envelope", body: envelope, tries: 4_000 },
-    Target { name: "wire_frame", body: wire_frame, tries: 4_000 },
-    Target { name: "content", body: content, tries: 4_000 },
-    Target { name: "link", body: link, tries: 4_000 },
-    Target { name: "state_import", body: state_import, tries: 400 },
-    Target { name: "handshake", body: handshake, tries: 30 },
-    Target { name: "chain_ops", body: chain_ops, tries: 30 },
-    Target { name: "header", body: header, tries: 30 },
-    Target { name: "kem_epoch", body: kem_epoch, tries: 30 },
-    Target { name: "session_ops", body: session_ops, tries: 30 },
+    Target { name: "envelope", body: envelope, tries: 2_000 },
+    Target { name: "wire_frame", body: wire_frame, tries: 2_000 },
+    Target { name: "content", body: content, tries: 2_000 },
+    Target { name: "link", body: link, tries: 2_000 },
+    Target { name: "state_import", body: state_import, tries: 200 },
+    Target { name: "handshake", body: handshake, tries: 12 },
+    Target { name: "chain_ops", body: chain_ops, tries: 12 },
+    Target { name: "header", body: header, tries: 12 },
+    Target { name: "kem_epoch", body: kem_epoch, tries: 12 },
+    Target { name: "session_ops", body: session_ops, tries: 12 },
 ];
 
 #[cfg(test)]
