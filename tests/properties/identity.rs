@@ -30,13 +30,12 @@ fn manifests() -> &'static Vec<SignedManifest> {
         let commitment = next.public().commitment();
         let mut made = Vec::new();
         for epoch in [0, 0, 1, 7] {
-            let first =
-                Manifest::restored(root.public(), commitment.clone(), epoch, entries(1, &mut rng));
+            let first = Manifest::restored(root.public(), commitment, epoch, entries(1, &mut rng));
             let first = first.sign(&root).unwrap();
             let second = first.updated(entries(2, &mut rng)).unwrap();
             made.push(second.sign(&root).unwrap());
             let revoking =
-                Manifest::restored(root.public(), commitment.clone(), epoch, entries(1, &mut rng));
+                Manifest::restored(root.public(), commitment, epoch, entries(1, &mut rng));
             made.push(revoking.revoking_root(next.public()).sign(&next).unwrap());
             made.push(first);
         }
