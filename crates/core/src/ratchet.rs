@@ -174,12 +174,13 @@ impl Ratchet {
 
     /// What our next message will acknowledge.
     pub(crate) fn acknowledgement(&self) -> Acknowledged {
-        if let Some(stuck) = self.stuck {
-            return stuck;
-        }
-        self.gapped.first().or(self.receiving.as_ref()).map_or(Acknowledged::NOTHING, |oldest| {
-            Acknowledged { chain: oldest.number, count: oldest.chain.contiguous() }
-        })
+        let oldest = self.gapped.first().or(self.receiving.as_ref());
+        let opened = oldest.map_or(Acknowledged::NOTHING, |oldest| Acknowledged {
+            chain: oldest.number,
+            count: oldest.chain.contiguous(),
+        });
+        // SPEC §5.9 [acknowledgement-is-true]: where a clock was set back, an older gap outlives what was given up.
+        self.stuck.map_or(opened, |stuck| stuck.min(opened))
     }
 
     /// How many keys of unopened messages are held, the spines not counted.

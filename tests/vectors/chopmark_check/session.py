@@ -179,13 +179,11 @@ class Session:
 
     def acknowledgement(self) -> tuple[int, int]:
         """The oldest chain with a gap and its first gap, or how far all is opened (SPEC §5.9)."""
-        if self.stuck:
-            return self.stuck
-        for old in self.ended:
-            return old.number, old.chain.first_gap
-        if self.receiving:
-            return self.receiving.number, self.receiving.chain.first_gap
-        return 0, 0
+        opened = 0, 0
+        for oldest in [*self.ended, self.receiving][:1]:
+            if oldest:
+                opened = oldest.number, oldest.chain.first_gap
+        return min(self.stuck, opened) if self.stuck else opened
 
     # Receiving
 
@@ -283,7 +281,7 @@ class Session:
         before, first_gap = old.chain.watermark, old.chain.first_gap
         deletes(old.chain)
         if old.chain.watermark != before:
-            self.stuck = self.stuck or (old.number, first_gap)
+            self.stuck = min(self.stuck or (old.number, first_gap), (old.number, first_gap))
             self.events.append(("given up", f"{old.number} {old.chain.watermark}"))
 
 
