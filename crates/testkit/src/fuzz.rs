@@ -10,6 +10,7 @@
 mod alter;
 mod chain_ops;
 mod content;
+mod definition;
 mod device;
 mod envelope;
 mod handshake;
@@ -17,6 +18,7 @@ mod header;
 mod kem_epoch;
 mod link;
 mod machine;
+mod message;
 mod peer;
 mod scene;
 mod script;

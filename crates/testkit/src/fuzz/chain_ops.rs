@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chopmark_core::hazmat::chain::{Chain, NoKey};
 
-use super::{peer, script::Script};
+use super::{definition::leaf, script::Script};
 
 const OPERATIONS: usize = 200;
 
@@ -126,7 +126,7 @@ impl Naive {
             n if n < self.closed_below => Err(NoKey::GivenUp),
             n if self.taken.contains(&n) => Err(NoKey::Taken),
             n if self.end.is_some_and(|end| n >= end) => Err(NoKey::Beyond),
-            n => Ok(peer::leaf(&KEY, n)),
+            n => Ok(leaf(&KEY, n)),
         }
     }
 
@@ -164,7 +164,7 @@ fn check(chain: &Chain, naive: &Naive) {
         assert!(node.start >= naive.closed_below, "what was given up is still there");
         assert!(naive.end.is_none_or(|length| end <= u64::from(length)), "behind the end");
         if node.height == 0 {
-            assert!(node.key == peer::leaf(&KEY, node.start));
+            assert!(node.key == leaf(&KEY, node.start));
         }
     }
     let contiguous = chain.contiguous();

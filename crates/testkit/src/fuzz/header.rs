@@ -4,7 +4,7 @@ use chopmark_core::session::{BUCKETS, OpenError};
 
 use super::{
     machine::Came,
-    peer::{Header, Text},
+    message::{Header, Text},
     scene::{self, Scene},
     script::Script,
 };

@@ -4,8 +4,9 @@ use chopmark_core::kem::{Ciphertext, DecapsulationKey, EncapsulationKey};
 use rand_core::Rng as _;
 
 use super::{
+    definition::confirm,
     machine::{Came, Stage::Encapsulate},
-    peer::{self, Stage},
+    peer::Stage,
     scene::{self, Scene},
     script::Script,
 };
@@ -118,7 +119,7 @@ fn hostile(
             let key = key.encapsulation_key();
             let (ciphertext, shared) = key.encapsulate(rng).expect("randomness");
             let (confirmation, _) =
-                peer::confirm(scene.peer.epoch + 1, key, &ciphertext, shared.expose());
+                confirm(scene.peer.epoch + 1, key, &ciphertext, shared.expose());
             let bytes = [&ciphertext.as_bytes()[..], &confirmation].concat();
             ((2, bytes), Came::Ciphertext { right: false })
         }
@@ -128,7 +129,7 @@ fn hostile(
                 let ciphertext = Ciphertext::from_bytes(object[..1088].try_into().expect("1088"));
                 let key = DecapsulationKey::generate(rng).expect("randomness");
                 let epoch = scene.peer.epoch + u32::from(script.u8());
-                let (wrong, _) = peer::confirm(epoch, key.encapsulation_key(), &ciphertext, shared);
+                let (wrong, _) = confirm(epoch, key.encapsulation_key(), &ciphertext, shared);
                 let bytes = [&ciphertext.as_bytes()[..], &wrong].concat();
                 ((2, bytes), Came::Ciphertext { right: false })
             }

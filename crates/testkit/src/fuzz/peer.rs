@@ -3,7 +3,6 @@
 //!
 //! It is always A, who begins. It keeps every key for ever and knows no bound. SPEC §4, §5.
 
-use chacha20poly1305::{AeadInOut as _, ChaCha20Poly1305, KeyInit as _};
 use chopmark_core::{
     dh,
     handshake::InitBlock,
@@ -13,14 +12,15 @@ use chopmark_core::{
     label,
 };
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac as _};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng as _;
 use sha2::Sha256;
 
+use super::{
+    definition::{Key, confirm, leaf, mac, open, seal, step},
+    message::{Header, Text},
+};
 use crate::party::{DEVICE, Party};
-
-type Key = [u8; 32];
 
 /// One chain, in either direction.
 #[derive(Clone)]
@@ -32,25 +32,6 @@ pub(super) struct Line {
     pub(super) chain: Key,
     /// The index after the highest that was used.
     pub(super) next: u32,
-}
-
-/// What a header says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) ratchet_key: Key,
-    pub(super) n: u32,
-    pub(super) pn: u32,
-    pub(super) epoch: u32,
-    pub(super) nonce: [u8; 12],
-}
-
-/// What a body says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) acknowledged: (u64, u32),
-    pub(super) content: Vec<u8>,
-    /// Kind and bytes.
-    pub(super) object: (u8, Vec<u8>),
 }
 
 /// Our half of the KEM machine, as a peer needs it: no pace, no counting.
@@ -353,133 +334,4 @@ impl Peer {
         let object = [&ciphertext.as_bytes()[..], &confirmation].concat();
         self.stage = Stage::SendCt(object, *shared.expose(), transcript);
     }
-}
-
-impl Header {
-    fn encode(&self) -> [u8; 56] {
-        let numbers = [self.n, self.pn, self.epoch].map(u32::to_be_bytes).concat();
-        let bytes = [&self.ratchet_key[..], &numbers, &self.nonce].concat();
-        bytes.try_into().expect("56 bytes")
-    }
-
-    fn decode(bytes: &[u8]) -> Self {
-        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("4"));
-        Self {
-            ratchet_key: bytes[..32].try_into().expect("32"),
-            n: number(32),
-            pn: number(36),
-            epoch: number(40),
-            nonce: bytes[44..].try_into().expect("12"),
-        }
-    }
-}
-
-impl Text {
-    /// The text, without padding.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let (chain, count) = self.acknowledged;
-        let length = u32::try_from(self.content.len()).expect("short").to_be_bytes();
-        let fixed = [&chain.to_be_bytes()[..], &count.to_be_bytes(), &length].concat();
-        [&fixed, &self.content, &vec![self.object.0], &self.object.1].map(Vec::as_slice).concat()
-    }
-
-    /// Whether this is a text: whole, of a known kind, zeros behind it.
-    pub(super) fn is_one(text: &[u8]) -> bool {
-        let length = u32::from_be_bytes(text[12..16].try_into().expect("4")) as usize;
-        let Some(rest) = text[16..].get(length..) else { return false };
-        let object = match rest.first() {
-            Some(0) => 0,
-            Some(1) => EncapsulationKey::LENGTH,
-            Some(2) => Ciphertext::LENGTH + 32,
-            _ => return false,
-        };
-        rest.get(1 + object..).is_some_and(|padding| padding.iter().all(|byte| *byte == 0))
-    }
-
-    fn decode(text: &[u8]) -> Self {
-        assert!(Self::is_one(text), "B's text");
-        let length = u32::from_be_bytes(text[12..16].try_into().expect("4")) as usize;
-        let (content, rest) = text[16..].split_at(length);
-        let object = match rest[0] {
-            0 => 0,
-            1 => EncapsulationKey::LENGTH,
-            _ => Ciphertext::LENGTH + 32,
-        };
-        Self {
-            acknowledged: (
-                u64::from_be_bytes(text[..8].try_into().expect("8")),
-                u32::from_be_bytes(text[8..12].try_into().expect("4")),
-            ),
-            content: content.to_vec(),
-            object: (rest[0], rest[1..1 + object].to_vec()),
-        }
-    }
-}
-
-/// The confirmation of an encapsulation, and its transcript.
-pub(super) fn confirm(
-    epoch: u32,
-    key: &EncapsulationKey,
-    ciphertext: &Ciphertext,
-    shared: &Key,
-) -> (Key, Key) {
-    let (key, ciphertext) = (key.as_bytes().as_slice(), ciphertext.as_bytes().as_slice());
-    let parts = [
-        &epoch.to_be_bytes()[..],
-        &hash::sha256(label::KEM_KEY, &[key]),
-        &hash::sha256(label::KEM_CIPHERTEXT, &[ciphertext]),
-    ];
-    (
-        mac(shared, label::KEM_CONFIRMATION, &parts),
-        hash::sha256(label::KEM_TRANSCRIPT, &[key, ciphertext]),
-    )
-}
-
-/// Leaf `n` of a chain, straight from the definition of SPEC §5.3.
-pub(super) fn leaf(chain: &Key, n: u32) -> Key {
-    let (mut spine, mut start, mut height) = (*chain, 0_u64, 0_u32);
-    while start + (1 << height) <= u64::from(n) {
-        spine = mac(&spine, label::CHAIN_SPINE, &[]);
-        start += 1 << height;
-        height += 1;
-    }
-    let offset = u64::from(n) - start;
-    let root = mac(&spine, label::CHAIN_SEGMENT, &[]);
-    (0..height).rev().fold(root, |node, level| {
-        let right = offset >> level & 1 == 1;
-        mac(&node, if right { label::CHAIN_RIGHT } else { label::CHAIN_LEFT }, &[])
-    })
-}
-
-fn step(root: &Key, agreed: &Key, epoch: u32, mix: Option<(Key, Key)>) -> [Key; 3] {
-    let epoch = epoch.to_be_bytes();
-    let (secrets, info) = match mix {
-        Some((shared, transcript)) => {
-            ([*agreed, shared].concat(), label::framed(label::ROOT_MIXED, &[&epoch, &transcript]))
-        }
-        None => (agreed.to_vec(), label::framed(label::ROOT_PLAIN, &[&epoch])),
-    };
-    let mut out = [0; 96];
-    Hkdf::<Sha256>::new(Some(root), &secrets).expand(&info, &mut out).expect("short");
-    [0, 1, 2].map(|at: usize| out[32 * at..][..32].try_into().expect("32"))
-}
-
-fn mac(key: &Key, label: &str, parts: &[&[u8]]) -> Key {
-    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(key).expect("any length");
-    mac.update(&label::framed(label, parts));
-    mac.finalize().into_bytes().into()
-}
-
-fn seal(key: &Key, nonce: &[u8; 12], bound: &[u8], text: &mut [u8]) -> [u8; 16] {
-    let cipher = ChaCha20Poly1305::new(key.into());
-    cipher.encrypt_inout_detached(nonce.into(), bound, text.into()).expect("short").into()
-}
-
-fn open(key: &Key, nonce: &[u8; 12], bound: &[u8], text: &[u8], tag: &[u8]) -> Option<Vec<u8>> {
-    let tag: &[u8; 16] = tag.try_into().expect("16");
-    let mut text = text.to_vec();
-    let cipher = ChaCha20Poly1305::new(key.into());
-    let opened =
-        cipher.decrypt_inout_detached(nonce.into(), bound, text.as_mut_slice().into(), tag.into());
-    opened.ok().map(|()| text)
 }

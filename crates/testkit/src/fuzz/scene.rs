@@ -11,7 +11,8 @@ use rand_chacha::ChaCha20Rng;
 use super::{
     device::Device,
     machine::{Came, Machine},
-    peer::{Header, Peer, Text},
+    message::{Header, Text},
+    peer::Peer,
 };
 use crate::{
     party::{self, DEVICE, Party},
