@@ -43,10 +43,20 @@ impl Recent {
         }
     }
 
+    /// What follows its predecessor in the usual way is written as that: nine bytes a message.
     pub(crate) fn write(&self, to: &mut Writer) {
         to.u8(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
+        let mut before = None;
         for (position, tag) in &self.0 {
-            to.u64(position.chain).u32(position.n).bytes(tag);
+            if Some(*position) == before.and_then(next_in_chain) {
+                to.u8(NEXT_IN_CHAIN);
+            } else if Some(*position) == before.and_then(next_chain) {
+                to.u8(NEXT_CHAIN);
+            } else {
+                to.u8(ELSEWHERE).u64(position.chain).u32(position.n);
+            }
+            to.bytes(tag);
+            before = Some(*position);
         }
     }
 
@@ -55,12 +65,40 @@ impl Recent {
         if count > REMEMBERED {
             return Err(DecodeError::OutOfRange);
         }
-        let mut recent = VecDeque::with_capacity(REMEMBERED);
+        let mut recent = Self::new();
+        let mut before = None;
         for _ in 0..count {
-            recent.push_back((Position { chain: from.u64()?, n: from.u32()? }, *from.array()?));
+            let (follows, begins) = (before.and_then(next_in_chain), before.and_then(next_chain));
+            let position = match from.u8()? {
+                NEXT_IN_CHAIN => follows.ok_or(DecodeError::OutOfRange)?,
+                NEXT_CHAIN => begins.ok_or(DecodeError::OutOfRange)?,
+                ELSEWHERE => {
+                    let position = Position { chain: from.u64()?, n: from.u32()? };
+                    // SPEC §1.3 [one-encoding].
+                    if [follows, begins].contains(&Some(position)) {
+                        return Err(DecodeError::OutOfRange);
+                    }
+                    position
+                }
+                other => return Err(DecodeError::Unknown(other)),
+            };
+            recent.0.push_back((position, *from.array()?));
+            before = Some(position);
         }
-        Ok(Self(recent))
+        Ok(recent)
     }
+}
+
+const NEXT_IN_CHAIN: u8 = 0;
+const NEXT_CHAIN: u8 = 1;
+const ELSEWHERE: u8 = 2;
+
+fn next_in_chain(before: Position) -> Option<Position> {
+    Some(Position { n: before.n.checked_add(1)?, ..before })
+}
+
+fn next_chain(before: Position) -> Option<Position> {
+    Some(Position { chain: before.chain.checked_add(1)?, n: 0 })
 }
 
 /// The part of the tag under which the header was sealed, which nobody without the header key can exchange.

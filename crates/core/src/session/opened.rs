@@ -83,7 +83,7 @@ impl<S: Stored> Opened<'_, S> {
         store: impl FnOnce(&S, &Incoming) -> Result<(), E>,
     ) -> Result<Incoming, E> {
         let Self { state, session, ahead, now } = self;
-        // Stale from here on: a store that panics has failed too.
+        // SPEC §5.10 [stale-until-loaded]: from here on, as a store that panics has failed too.
         *state.stale() = true;
         // SPEC §5.5 [open-then-commit]: the message is authentic.
         let incoming = on_wiped_stack(|| state.apply_opened(session, ahead, now));

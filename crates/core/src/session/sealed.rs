@@ -60,7 +60,7 @@ impl<S: Stored> Sealed<'_, S> {
         store: impl FnOnce(&S, &Outgoing) -> Result<(), E>,
     ) -> Result<Outgoing, E> {
         let Self { state, session, ahead } = self;
-        // SPEC §5.10 [persist-before-send]. Stale from here on: a store that panics has failed too.
+        // SPEC §5.10 [persist-before-send], [stale-until-loaded]: from here on, as a store that panics has failed too.
         *state.stale() = true;
         let outgoing = on_wiped_stack(|| state.apply_sealed(session, ahead));
         store(state, &outgoing)?;

@@ -205,7 +205,7 @@ fn a_cloned_state_with_cloned_randomness_repeats_no_nonce() {
     assert!(differing > 1500);
 }
 
-// Tests [persist-before-send].
+// Tests [persist-before-send], [stale-until-loaded].
 #[test]
 fn a_state_that_the_store_did_not_take_is_not_used_again() {
     let (mut alice, mut bob, mut rng) = confirmed(12);
