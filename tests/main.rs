@@ -10,6 +10,7 @@
 )]
 
 mod attacks;
+mod economy;
 mod explorer;
 mod external;
 mod hygiene;
