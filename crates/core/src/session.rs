@@ -315,6 +315,10 @@ impl Session {
         located: opening::Located,
         parts: &Parts<'_>,
     ) -> Result<opening::Ahead, OpenError> {
+        // In a set of sessions too, which knows of its own commits only.
+        if self.stale {
+            return Err(OpenError::Stale);
+        }
         let binding = Binding { session: &self.id, init: parts.init };
         let (ratchet, draft) = (&self.ratchet, &mut self.draft);
         on_wiped_stack(|| ratchet.look_ahead_opening(located, &binding, parts, draft))

@@ -142,6 +142,19 @@ fn an_entry_that_the_handshake_did_not_bind_ends_the_session() {
     assert!(sessions.is_empty());
 }
 
+// Tests [open-then-commit].
+// Seen to fail with the session not asked whether it is stale.
+#[test]
+fn a_session_that_was_not_stored_is_not_used_in_a_set_either() {
+    let (mut alice, mut bob, mut rng) = met(80);
+    let [lost, next] = [b"lost", b"next"].map(|content| seal(&mut alice, content, &mut rng));
+    assert!(bob.open(&lost, NOW).unwrap().commit(|_, _| Err(())).is_err());
+    let mut sessions = Sessions::new();
+    sessions.insert(bob);
+    assert_eq!(sessions.open(&next, NOW).unwrap_err(), OpenError::Stale);
+    assert_eq!(sessions.seal(b"", NOW, &mut rng).unwrap_err(), SealError::Stale);
+}
+
 /// Alice and Bob with a confirmed session, and of each a second one that crosses the other's: both are confirmed at the
 /// same time, so each side confirms the other's session last.
 fn crossed(seed: u64) -> (Sessions, Sessions, rand_chacha::ChaCha20Rng) {
