@@ -340,7 +340,7 @@ fn the_sixth_chain_with_gaps_pushes_the_first_one_out() {
 fn a_clock_that_was_set_back_acknowledges_no_gap() {
     let day = |day: u64| Timestamp(NOW.0 + day * 24 * 3_600_000);
     let (mut a, mut b, mut rng) = pair();
-    // One is lost, and its chain ends while the receiver's clock is half a year ahead; another is lost when it is right.
+    // One is lost, and its chain ends while the receiver's clock is half a year ahead; another when it is right.
     let lost = seal(&mut a, &mut rng);
     for (number, now) in [(0, 180), (1, 180), (2, 0)] {
         if number == 2 {
