@@ -7,6 +7,7 @@ mod manifest;
 mod mutants;
 mod sources;
 mod spec;
+mod threats;
 
 use std::{
     fs,

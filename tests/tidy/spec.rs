@@ -53,7 +53,7 @@ fn ids(text: &str) -> BTreeSet<String> {
 }
 
 /// The ids that SPEC.md gives its rules: in backticks and brackets, outside section 1's example.
-fn rules() -> BTreeSet<String> {
+pub(super) fn rules() -> BTreeSet<String> {
     let spec = read("SPEC.md");
     spec.lines()
         .filter(|line| !line.contains("a test names it"))
