@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     codec::DecodeError,
     random::{self, RandomnessError},
-    secret::Key,
+    secret::{Key, on_wiped_stack},
 };
 
 /// An ML-KEM-768 encapsulation key: 1,184 bytes that pass the modulus check of FIPS 203, section 7.2.
@@ -110,13 +110,18 @@ impl DecapsulationKey {
     /// # Errors
     /// [`RandomnessError`] when the source fails.
     pub fn generate(rng: &mut (impl TryCryptoRng + ?Sized)) -> Result<Self, RandomnessError> {
-        let seed = random_seed(rng)?;
-        Ok(Self::from_seed(&seed))
+        on_wiped_stack(|| random_seed(rng).map(|seed| Self::from_seed(&seed)))
     }
 
     /// The key of this stored seed.
     pub fn from_seed(seed: &[u8; Self::SEED_LENGTH]) -> Self {
-        Self(Arc::new(SeededKey { seed: Zeroizing::new(*seed), expanded: OnceLock::new() }))
+        let blank = Zeroizing::new([0; Self::SEED_LENGTH]);
+        let mut key = Arc::new(SeededKey { seed: blank, expanded: OnceLock::new() });
+        // Written where it stays: a move would leave the seed behind.
+        if let Some(key) = Arc::get_mut(&mut key) {
+            key.seed.copy_from_slice(seed);
+        }
+        Self(key)
     }
 
     /// The seed `d | z`, to be stored. Secret.
@@ -135,7 +140,8 @@ impl DecapsulationKey {
     }
 
     fn expanded(&self) -> &Expanded {
-        self.0.expanded.get_or_init(|| Box::new(Expanded::of(&self.0.seed)))
+        let expand = || on_wiped_stack(|| Box::new(Expanded::of(&self.0.seed)));
+        self.0.expanded.get_or_init(expand)
     }
 }
 
