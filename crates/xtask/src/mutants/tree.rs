@@ -8,7 +8,6 @@ use crate::codegen::root;
 /// The copy, under `target/`.
 pub(super) struct Tree {
     root: PathBuf,
-    target: PathBuf,
 }
 
 impl Tree {
@@ -18,7 +17,7 @@ impl Tree {
         let from = root().canonicalize()?;
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or(from.join("target"), PathBuf::from);
-        let tree = Self { root: target.join("mutants"), target };
+        let tree = Self { root: target.join("mutants") };
         let listed = Command::new("git")
             .current_dir(&from)
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -39,10 +38,11 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Cargo, in the copy. What both trees have in common is built once.
+    /// Cargo, in the copy and with a target directory of its own: cargo takes what two trees of one name built for the same,
+    /// and a mutant must not be found where the real thing is looked for.
     pub(super) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target"));
         cargo
     }
 
