@@ -7,7 +7,7 @@ use chopmark_core::handshake::Own;
 use chopmark_core::identity::{DeviceEntry, SignedManifest};
 use chopmark_core::prekey::{OneTimePrekeySecret, SignedPrekeySecret, VerifiedBundle};
 use chopmark_core::session::{
-    Acknowledged, Answered, Event, OpenError, Position, Session, SessionId, Status,
+    Acknowledged, Answered, Event, OpenError, Position, Role, Session, SessionId, Status,
 };
 use chopmark_core::sessions::Sessions;
 use chopmark_wire::payload::{Payload, ResendAfter};
@@ -308,10 +308,13 @@ impl Turn<'_, '_> {
         Ok(unconfirmed.map(|session| session.created().as_millis()).max())
     }
 
-    /// Is the sending session post-quantum authenticated on both sides?
+    /// Is the contact authenticated post-quantum, on the session that sends and on each that it began?
     pub(crate) fn confirmed(&self, contact: &[u8; 32]) -> Result<bool, Error> {
         let sessions = load(self.tx, contact)?;
-        Ok(sessions.sending().is_some_and(|session| session.status() == Status::Confirmed))
+        let confirmed = |session: &Session| session.status() == Status::Confirmed;
+        // SPEC §5.8 [claim-shows]: what it brings is shown beside the rest, and may be a thief's.
+        let claims = |session: &Session| session.role() == Role::Responder && !confirmed(session);
+        Ok(sessions.sending().is_some_and(confirmed) && !sessions.iter().any(claims))
     }
 
     /// Does one of the contact's sessions come from this handshake?

@@ -67,6 +67,24 @@ fn what_nothing_opens_begins_a_session_anew_and_sending_moves_to_it() {
     assert_eq!(world.texts(1), ["one", "two", "and on"]);
 }
 
+// Tests [claim-shows].
+#[test]
+fn a_contact_is_not_called_confirmed_while_it_only_claims_to_be_itself_on_a_session() {
+    let mut world = talked();
+    let peer = world.id(1);
+    assert!(world.turn(0, |turn| turn.confirmed(&peer)).unwrap());
+    world.noise(1, 7);
+    let want = world.turn(1, |turn| turn.wanted()).unwrap().remove(0);
+    let (bundle, _) = world.relay.bundles[&hash_of(&want.capability).to_vec()].clone();
+    world.turn(1, |turn| turn.fetched(&want.contact, &want.fetch_id, &bundle, None)).unwrap();
+    world.depart(1);
+    world.arrive(0);
+    assert!(!world.turn(0, |turn| turn.confirmed(&peer)).unwrap());
+    world.settle();
+    world.settle();
+    assert!(world.turn(0, |turn| turn.confirmed(&peer)).unwrap());
+}
+
 // Tests [replay-renews-nothing].
 #[test]
 fn t10_an_old_envelope_of_a_session_that_is_gone_begins_nothing() {
