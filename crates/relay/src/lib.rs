@@ -12,7 +12,9 @@
 pub mod cli;
 pub mod endpoint;
 pub mod home;
+pub mod metrics;
 pub mod node;
+pub mod settings;
 pub mod store;
 
 mod prefix;

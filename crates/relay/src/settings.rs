@@ -1,0 +1,109 @@
+//! What an operator may decide: every key of `relay.toml`, and where each value came from.
+//!
+//! [`keys`] is the one table: a line a key, with what it means, its type and its default. [`layers`] knows no relay: it
+//! reads a file, the environment and flags over each other into any table of that shape, refuses what it does not
+//! know, and remembers for each value which of them it is from. [`value`] is how values are written: `64 MiB`, `30 s`.
+//!
+//! Start at [`load`].
+
+pub mod keys;
+pub mod layers;
+pub mod value;
+
+use std::path::{Path, PathBuf};
+
+pub use keys::{Admin, Certificate, Limits, Log, Settings, Store};
+pub use layers::{Fault, Key, Keys, Loaded, Origin};
+pub use value::{CertificateMode, HostPort, Level, LogFormat, Sandbox, Size};
+
+/// What stands before every variable of the environment that is a setting: `limits.connections` is
+/// `CHOPMARK_RELAY_LIMITS_CONNECTIONS`.
+pub const ENVIRONMENT: &str = "CHOPMARK_RELAY_";
+/// The file that is read when no other is named, if it is there.
+pub const FILE: &str = "relay.toml";
+/// The file that a package's unit names.
+pub const SYSTEM_FILE: &str = "/etc/chopmark-relay/relay.toml";
+
+/// Where settings are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file that was asked for; without one, [`FILE`] here and then [`SYSTEM_FILE`], each only if it exists.
+    pub file: Option<PathBuf>,
+    /// Neither of the two: what is asked for on the command line is all there is.
+    pub no_file: bool,
+    /// Names and values of the environment.
+    pub environment: Vec<(String, String)>,
+    /// Keys and values of the command line.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// The file that is read, if any.
+    pub fn path(&self) -> Option<PathBuf> {
+        if let Some(file) = &self.file {
+            return Some(file.clone());
+        }
+        let found = [FILE, SYSTEM_FILE].map(Path::new).into_iter().find(|path| path.is_file());
+        found.filter(|_| !self.no_file).map(Path::to_owned)
+    }
+}
+
+/// Reads everything: file, then environment over it, then flags over both.
+///
+/// # Errors
+/// Every fault that was found, not only the first.
+pub fn load(sources: &Sources) -> Result<Loaded<Settings>, Vec<Fault>> {
+    let path = sources.path();
+    let file = match &path {
+        None => None,
+        Some(path) => match std::fs::read_to_string(path) {
+            Ok(text) => Some((path.as_path(), text)),
+            Err(error) => return Err(vec![Fault::unreadable(path, &error)]),
+        },
+    };
+    let file = file.as_ref().map(|(path, text)| (*path, text.as_str()));
+    let loaded = layers::load(ENVIRONMENT, file, &sources.environment, &sources.flags)?;
+    let faults = faults(&loaded);
+    if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+}
+
+/// What is right alone and wrong together.
+fn faults(loaded: &Loaded<Settings>) -> Vec<Fault> {
+    let Settings { certificate, admin, limits, .. } = &loaded.values;
+    let mut faults = Vec::new();
+    let mut fault = |key: &'static str, why: &str| {
+        faults.push(Fault::of(key, loaded.origin(key).clone(), why.to_owned()));
+    };
+    match certificate.mode {
+        CertificateMode::Files => {
+            if certificate.chain.is_none() {
+                fault("certificate.chain", "mode \"files\" needs the path of a PEM file here");
+            }
+            if certificate.key.is_none() {
+                fault("certificate.key", "mode \"files\" needs the path of a PEM file here");
+            }
+        }
+        CertificateMode::Acme => fault(
+            "certificate.mode",
+            "mode \"acme\" is not in this version; use \"self-signed\", which clients trust as much, or \"files\"",
+        ),
+        CertificateMode::SelfSigned => {
+            if certificate.rotate_every >= certificate.valid_for {
+                fault("certificate.rotate_every", "must be shorter than certificate.valid_for");
+            }
+        }
+    }
+    if admin.listen.is_some_and(|listen| !listen.ip().is_loopback()) {
+        fault("admin.listen", "must be a loopback address: the page has no password");
+    }
+    if limits.handshakes > limits.connections {
+        fault("limits.handshakes", "must not exceed limits.connections");
+    }
+    if limits.prefix_connections > limits.connections {
+        fault("limits.prefix_connections", "must not exceed limits.connections");
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests;
