@@ -4,12 +4,18 @@ use std::{
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot as Instant,
+};
 
-use super::disk::{Disk, DiskError, Writes};
+use super::{
+    backup::QUEUE,
+    disk::{Disk, DiskError, Writes},
+};
 
 /// Space that is kept free, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +44,84 @@ pub struct FjallDisk {
     folder: PathBuf,
     space: Space,
     open: Option<Open>,
+    /// The same, for who reads it meanwhile; empty while it is closed.
+    shared: Source,
     syncs: u64,
     /// For tests of the tests: commits that skip their sync.
     lying: bool,
 }
 
+#[derive(Clone)]
 struct Open {
     database: Database,
     keys: Keyspace,
+}
+
+/// Keys and their values, in order.
+type Records = Vec<(Vec<u8>, Bytes)>;
+
+/// A store that may be running, to be read from another thread. Cheap to clone, and holds nothing open.
+#[derive(Clone, Default)]
+pub struct Source(Arc<RwLock<(u64, Option<Open>)>>);
+
+/// All records of a store at one instant: what was committed before it, and no half of a batch.
+pub struct Snapshot {
+    source: Source,
+    /// How often the store had been opened. Opened again, it is another one.
+    opened: u64,
+    instant: Instant,
+    from: Option<Vec<u8>>,
+}
+
+impl Source {
+    /// The store as it is now.
+    ///
+    /// # Errors
+    /// [`DiskError::Broken`] when it is not open.
+    pub fn snapshot(&self) -> Result<Snapshot, DiskError> {
+        let shared = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (opened, open) = &*shared;
+        let open = open.as_ref().ok_or_else(not_open)?;
+        let (source, instant) = (self.clone(), open.database.snapshot());
+        Ok(Snapshot { source, opened: *opened, instant, from: Some(Vec::new()) })
+    }
+
+    /// Waits until nobody reads, and lets go of the store.
+    fn close(&self) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).1 = None;
+    }
+
+    fn open(&self, open: Open) {
+        let mut shared = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        shared.0 = shared.0.saturating_add(1);
+        shared.1 = Some(open);
+    }
+}
+
+impl Snapshot {
+    /// The next records in order of their keys, about `bytes` of them; an empty part is the end. `None` when the store
+    /// was closed since.
+    ///
+    /// # Errors
+    /// [`DiskError::Broken`].
+    pub fn next(&mut self, bytes: usize) -> Result<Option<Records>, DiskError> {
+        let shared = self.source.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = shared.1.as_ref().filter(|_| shared.0 == self.opened) else {
+            return Ok(None);
+        };
+        let Some(from) = self.from.take() else { return Ok(Some(Vec::new())) };
+        let (mut part, mut seen) = (Vec::new(), 0_usize);
+        for guard in self.instant.range(&open.keys, from..) {
+            let (key, value) = guard.into_inner().map_err(broken)?;
+            if seen >= bytes {
+                self.from = Some(key.to_vec());
+                break;
+            }
+            seen = seen.saturating_add(key.len()).saturating_add(value.len());
+            part.push((key.to_vec(), Bytes::copy_from_slice(&value)));
+        }
+        Ok(Some(part))
+    }
 }
 
 impl FjallDisk {
@@ -54,9 +130,15 @@ impl FjallDisk {
     /// # Errors
     /// [`DiskError`] when it cannot be opened.
     pub fn open(folder: &Path, space: Space) -> Result<Self, DiskError> {
-        let mut disk =
-            Self { folder: folder.to_owned(), space, open: None, syncs: 0, lying: false };
-        disk.open = Some(disk.open_database()?);
+        let mut disk = Self {
+            folder: folder.to_owned(),
+            space,
+            open: None,
+            shared: Source::default(),
+            syncs: 0,
+            lying: false,
+        };
+        disk.open_database()?;
         disk.keep_ballast();
         // What a killed process left in the page cache counts as kept from here on, so it must be on disk first: a
         // repeated deposit that is found here is answered without a write.
@@ -75,8 +157,13 @@ impl FjallDisk {
         self.lying = true;
     }
 
-    fn open_database(&self) -> Result<Open, DiskError> {
-        let database = Database::builder(self.folder.join("queue"))
+    /// A handle to read all of it from another thread, for as long as it is open.
+    pub fn source(&self) -> Source {
+        self.shared.clone()
+    }
+
+    fn open_database(&mut self) -> Result<(), DiskError> {
+        let database = Database::builder(self.folder.join(QUEUE))
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
@@ -88,11 +175,19 @@ impl FjallDisk {
             })
             .map_err(broken)?;
         sync_folder(&self.folder).map_err(|error| broken(fjall::Error::Io(error)))?;
-        Ok(Open { database, keys })
+        let open = Open { database, keys };
+        self.shared.open(open.clone());
+        self.open = Some(open);
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.shared.close();
+        self.open = None;
     }
 
     fn opened(&self) -> Result<&Open, DiskError> {
-        self.open.as_ref().ok_or_else(|| DiskError::Broken("the store is not open".into()))
+        self.open.as_ref().ok_or_else(not_open)
     }
 
     /// SPEC §6.7 [stored-after-fsync]: everything committed before is on disk when this returns. The one place.
@@ -117,7 +212,7 @@ impl FjallDisk {
     fn keep_ballast(&self) {
         let path = self.ballast();
         let ample = self.space.floor.saturating_add(self.space.ballast.saturating_mul(2));
-        if path.exists() || self.free().unwrap_or(0) < ample {
+        if self.space.ballast == 0 || path.exists() || self.free().unwrap_or(0) < ample {
             return;
         }
         // Without a reserve the floor still holds; the next batch tries again.
@@ -176,11 +271,21 @@ impl Disk for FjallDisk {
     }
 
     fn reopen(&mut self) -> Result<(), DiskError> {
-        self.open = None;
+        self.close();
         let _ = fs::remove_file(self.ballast());
-        self.open = Some(self.open_database()?);
+        self.open_database()?;
         self.sync()
     }
+}
+
+impl Drop for FjallDisk {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn not_open() -> DiskError {
+    DiskError::Broken("the store is not open".into())
 }
 
 /// Makes what was done to the names in a folder durable.

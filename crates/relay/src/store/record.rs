@@ -22,6 +22,9 @@ use chopmark_wire::relay::{
 };
 
 pub(super) const EPOCH: &[u8] = b"e";
+/// The kinds that are counted.
+pub(super) const MAILBOX: u8 = b'm';
+pub(super) const MESSAGE: u8 = b'q';
 
 pub(super) fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = vec![kind];
@@ -237,11 +240,49 @@ impl Message {
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::with_capacity(9 + self.envelope.len());
+        let mut out = Writer::with_capacity(MESSAGE_HEAD.saturating_add(self.envelope.len()));
         out.bytes(self.handle.as_bytes()).u8(kind(self.kind)).bytes(&self.envelope);
         out.finish()
     }
 }
+
+/// What a restored store keeps of a record: not the epoch, and no one-time prekey, since it may have been handed out
+/// after the backup. Refuses what is no record.
+pub(super) fn restored(key: &[u8], value: Bytes) -> Result<Option<Bytes>, DecodeError> {
+    Ok(match key.first() {
+        Some(b'e' | b'o') => None,
+        Some(b'l') => {
+            let mut link = Link::decode(&value)?;
+            link.first = link.end;
+            Some(link.encode().into())
+        }
+        _ => verify(key, &value).map(|()| Some(value))?,
+    })
+}
+
+/// Bytes of the envelope in a message's record.
+pub(super) const fn envelope_length(value: &Bytes) -> u64 {
+    (value.len() as u64).saturating_sub(MESSAGE_HEAD as u64)
+}
+
+/// Is this a record?
+pub(super) fn verify(key: &[u8], value: &Bytes) -> Result<(), DecodeError> {
+    let kind = key.first().copied().unwrap_or(0);
+    match kind {
+        b'e' => Reader::new(value).array::<16>().map(|_| ()),
+        b'm' => Mailbox::decode(value).map(|_| ()),
+        b'g' => Grant::decode(value).map(|_| ()),
+        b'l' => Link::decode(value).map(|_| ()),
+        b'f' => Fetched::decode(value).map(|_| ()),
+        b's' => Seen::decode(value).map(|_| ()),
+        b'q' => Message::decode(value).map(|_| ()),
+        b'G' | b'o' | b'x' => Ok(()),
+        other => Err(DecodeError::Unknown(other)),
+    }
+}
+
+/// Bytes in front of a message's envelope.
+const MESSAGE_HEAD: usize = 9;
 
 const fn kind(kind: CapabilityKind) -> u8 {
     match kind {
