@@ -1,6 +1,12 @@
 //! A copy of the working tree, in which one file at a time is broken and mended again.
 
-use std::{error::Error, fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::Mutant;
 use crate::codegen::root;
@@ -12,7 +18,8 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Copies what git knows, and what it would be told of next. A file that did not change keeps its time, so that
-    /// cargo builds anew only what it must.
+    /// cargo builds anew only what it must; one that is no longer there goes, so that cargo finds no test that was
+    /// deleted.
     pub(super) fn copy() -> Result<Self, Box<dyn Error>> {
         let from = root().canonicalize()?;
         let target =
@@ -26,23 +33,31 @@ impl Tree {
             return Err("git does not list the files of this tree".into());
         }
         let listed = String::from_utf8(listed.stdout)?;
+        let mut kept = BTreeSet::new();
         for name in listed.split_terminator('\0') {
             let (here, there) = (from.join(name), tree.root.join(name));
             let Ok(wanted) = fs::read(&here) else { continue };
+            kept.insert(there.clone());
             if fs::read(&there).is_ok_and(|found| found == wanted) {
                 continue;
             }
             fs::create_dir_all(there.parent().unwrap_or(&tree.root))?;
             fs::write(there, wanted)?;
         }
+        drop_others(&tree.root, &kept, &tree.target())?;
         Ok(tree)
+    }
+
+    /// Where cargo builds the copy.
+    fn target(&self) -> PathBuf {
+        self.root.join("target")
     }
 
     /// Cargo, in the copy and with a target directory of its own: cargo takes what two trees of one name built for the same,
     /// and a mutant must not be found where the real thing is looked for.
     pub(super) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.root.join("target"));
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", self.target());
         cargo
     }
 
@@ -73,5 +88,45 @@ impl Tree {
         let result = work();
         fs::write(&path, whole)?;
         result
+    }
+}
+
+/// Deletes every file below `folder` that is not `kept`, and leaves the folder `spared` alone.
+fn drop_others(
+    folder: &Path,
+    kept: &BTreeSet<PathBuf>,
+    spared: &Path,
+) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if !entry.file_type()?.is_dir() {
+            if !kept.contains(&path) {
+                fs::remove_file(&path)?;
+            }
+        } else if path != spared {
+            drop_others(&path, kept, spared)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen to fail with `drop_others` doing nothing.
+    #[test]
+    fn what_the_tree_deleted_goes_and_what_cargo_built_stays() {
+        let root = std::env::temp_dir().join(format!("chopmark-mutants-{}", std::process::id()));
+        let (kept, gone) = (root.join("src/kept.rs"), root.join("src/old/gone.rs"));
+        let built = root.join("target/debug/built");
+        for file in [&kept, &gone, &built] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "x").unwrap();
+        }
+        drop_others(&root, &BTreeSet::from([kept.clone()]), &root.join("target")).unwrap();
+        assert_eq!([kept, gone, built].map(|file| file.exists()), [true, false, true]);
+        fs::remove_dir_all(root).unwrap();
     }
 }
