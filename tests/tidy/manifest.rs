@@ -1,6 +1,6 @@
 //! `attacks/MANIFEST.toml` lists every attack, and what it calls covered exists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{assert_none, read, sources};
 
@@ -62,6 +62,20 @@ fn listed() -> Vec<Listed> {
                 package: text(attack, "package"),
                 tests: tests.map(str::to_owned).collect(),
             }
+        })
+        .collect()
+}
+
+/// The covered attacks, each with its tests as a mutant names them: package and full name.
+pub(super) fn covered() -> BTreeMap<String, Vec<String>> {
+    let covered = listed().into_iter().filter(|attack| attack.status == "covered");
+    covered
+        .map(|Listed { id, package, tests, .. }| {
+            let full = |test: &String| match test.contains(' ') {
+                true => test.clone(),
+                false => format!("{package} {test}"),
+            };
+            (id, tests.iter().map(full).collect())
         })
         .collect()
 }

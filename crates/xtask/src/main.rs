@@ -42,7 +42,7 @@ enum Chore {
     },
     /// Break each defence that tests/mutants/ names, one at a time, and see its tests fail.
     Mutants {
-        /// Only those whose name or file contains this.
+        /// Only those whose name, area or broken file contains this.
         #[arg(default_value = "")]
         filter: String,
     },

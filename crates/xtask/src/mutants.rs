@@ -31,10 +31,26 @@ struct Area {
 #[derive(Deserialize)]
 struct Mutant {
     name: String,
+    /// The name of the file that holds it.
+    #[serde(skip)]
+    area: String,
+    #[serde(flatten)]
+    edit: Edit,
+    /// Edits beside the first, where one defence stands behind another.
+    #[serde(default)]
+    also: Vec<Edit>,
+    killed_by: Vec<String>,
+    /// Packages whose programs the tests run.
+    #[serde(default)]
+    programs: Vec<String>,
+}
+
+/// One place that is broken.
+#[derive(Deserialize)]
+struct Edit {
     file: String,
     find: String,
     replace: String,
-    killed_by: Vec<String>,
 }
 
 impl Mutant {
@@ -42,22 +58,29 @@ impl Mutant {
     fn tests(&self) -> Tests<'_> {
         by_package(self.killed_by.iter())
     }
+
+    fn edits(&self) -> impl Iterator<Item = &Edit> {
+        core::iter::once(&self.edit).chain(&self.also)
+    }
 }
 
 /// Full names of tests, by package.
 type Tests<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
-/// Runs the mutants whose name or file contains `filter`.
+/// Runs the mutants whose name, area or broken file contains `filter`.
 #[allow(clippy::print_stdout, reason = "its result is for the person who ran it")]
 pub(crate) fn run(filter: &str) -> Outcome {
     let mut mutants = all()?;
-    mutants.retain(|mutant| mutant.name.contains(filter) || mutant.file.contains(filter));
-    mutants.sort_by(|one, other| one.file.cmp(&other.file));
+    mutants.retain(|mutant| {
+        [&mutant.name, &mutant.area, &mutant.edit.file].iter().any(|name| name.contains(filter))
+    });
+    mutants.sort_by(|one, other| one.edit.file.cmp(&other.edit.file));
     if mutants.is_empty() {
         return Err(format!("no mutant is called {filter:?}").into());
     }
     let tree = Tree::copy()?;
     println!("{} mutants; first the tests as they are", mutants.len());
+    build_programs(&tree, mutants.iter().flat_map(|mutant| &mutant.programs))?;
     for (package, tests) in by_package(mutants.iter().flat_map(|mutant| &mutant.killed_by)) {
         let executables = build(&tree, package)?;
         let passed = passing(&tree, package, &executables, &tests)?;
@@ -85,7 +108,9 @@ fn all() -> Result<Vec<Mutant>, Box<dyn std::error::Error>> {
         let path = entry?.path();
         let area: Area = toml::from_str(&fs::read_to_string(&path)?)
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        mutants.extend(area.mutant);
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        mutants.extend(area.mutant.into_iter().map(|it| Mutant { area: name.clone(), ..it }));
     }
     Ok(mutants)
 }
@@ -101,6 +126,7 @@ fn by_package<'a>(tests: impl Iterator<Item = &'a String>) -> Tests<'a> {
 /// What is wrong with how the tests took the mutant: empty if each of them failed.
 fn survivals(tree: &Tree, mutant: &Mutant) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let mut survived = Vec::new();
+    build_programs(tree, &mutant.programs)?;
     for (package, tests) in mutant.tests() {
         match build(tree, package) {
             Ok(executables) => {
@@ -116,6 +142,18 @@ fn survivals(tree: &Tree, mutant: &Mutant) -> Result<Vec<String>, Box<dyn std::e
         }
     }
     Ok(survived)
+}
+
+/// Builds the programs of some packages.
+fn build_programs<'a>(tree: &Tree, packages: impl IntoIterator<Item = &'a String>) -> Outcome {
+    for package in packages.into_iter().collect::<BTreeSet<_>>() {
+        let output = tree.cargo().args(["build", "--bins", "--package", package]).output()?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(format!("the programs of {package} do not compile: {why}").into());
+        }
+    }
+    Ok(())
 }
 
 /// Builds a package's tests and returns their executables.

@@ -1,7 +1,7 @@
 //! A copy of the working tree, in which one file at a time is broken and mended again.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     fs,
     path::{Path, PathBuf},
@@ -76,18 +76,33 @@ impl Tree {
         mutant: &Mutant,
         work: impl FnOnce() -> Result<T, Box<dyn Error>>,
     ) -> Result<T, Box<dyn Error>> {
-        let path = self.root.join(&mutant.file);
-        let whole =
-            fs::read_to_string(&path).map_err(|error| format!("{}: {error}", mutant.file))?;
-        if whole.matches(&mutant.find).count() != 1 {
-            return Err(
-                format!("{}: `find` must occur once in {}", mutant.name, mutant.file).into()
-            );
+        let mut whole = BTreeMap::new();
+        let broken = self.break_all(mutant, &mut whole);
+        let result = broken.and_then(|()| work());
+        for (path, text) in whole {
+            fs::write(path, text)?;
         }
-        fs::write(&path, whole.replace(&mutant.find, &mutant.replace))?;
-        let result = work();
-        fs::write(&path, whole)?;
         result
+    }
+
+    /// Makes the edits of a mutant, and keeps what the files held before.
+    fn break_all(
+        &self,
+        mutant: &Mutant,
+        whole: &mut BTreeMap<PathBuf, String>,
+    ) -> Result<(), Box<dyn Error>> {
+        for edit in mutant.edits() {
+            let path = self.root.join(&edit.file);
+            let text =
+                fs::read_to_string(&path).map_err(|error| format!("{}: {error}", edit.file))?;
+            if text.matches(&edit.find).count() != 1 {
+                let why = format!("{}: `find` must occur once in {}", mutant.name, edit.file);
+                return Err(why.into());
+            }
+            fs::write(&path, text.replace(&edit.find, &edit.replace))?;
+            whole.entry(path).or_insert(text);
+        }
+        Ok(())
     }
 }
 
