@@ -133,7 +133,7 @@ fn delivered(said: &[FromRelay]) -> Vec<u64> {
 fn victim(relay: &Arc<Identity>) -> Model {
     let mut store = Model::new(Epoch([0; 16]));
     let grant = grant(1, CapabilityKind::Private, Rate::PRIVATE);
-    let frames = requests([auth(3, &HERE, relay), Request::Create, grant]);
+    let frames = requests([auth(3, &HERE, relay), Request::Create { token: None }, grant]);
     talk(&mut store, relay, HERE, NOW, frames);
     talk(&mut store, relay, HERE, NOW, requests([deposit(1, 1), deposit(1, 2)]));
     store
@@ -161,7 +161,7 @@ fn t47_a_queue_is_its_owners_alone() {
     let mut frames = requests([
         auth(4, &HERE, &relay),
         Request::Subscribe { after: 0 },
-        Request::Create,
+        Request::Create { token: None },
         Request::Subscribe { after: 0 },
         Request::Revoke(capability(1).hash()),
         grant(1, CapabilityKind::Private, Rate::PRIVATE),

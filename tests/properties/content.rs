@@ -116,7 +116,7 @@ fn request() -> impl Strategy<Value = Request> {
     let grant = (hash.clone(), any::<([u8; 8], bool, Option<u32>)>(), 1_u32..=4096, 1_u32..=4096);
     let ttl = prop::sample::select(vec![TtlClass::Day, TtlClass::Week, TtlClass::Month]);
     prop_oneof![
-        Just(Request::Create),
+        Just(Request::Create { token: None }),
         Just(Request::Delete),
         any::<u64>().prop_map(|after| Request::Subscribe { after }),
         hash.prop_map(Request::Revoke),

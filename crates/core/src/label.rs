@@ -136,6 +136,8 @@ labels! {
     MAILBOX_ID = "chopmark/1 mailbox id";
     /// Hash: what a relay keeps of a capability (SPEC §6.6).
     CAPABILITY_HASH = "chopmark/1 capability hash";
+    /// Hash: what a relay keeps of an access token (SPEC §6.6).
+    ACCESS_TOKEN_HASH = "chopmark/1 access token hash";
     /// Hash: a relay's name for a stored envelope (SPEC §6.7).
     RELAY_MESSAGE_ID = "chopmark/1 relay message id";
     /// Hash: a relay id from its identity key (SPEC §6.2).

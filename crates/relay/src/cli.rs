@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     home::Home,
+    limits::Limits,
     node::{Node, Settings},
     store::Space,
 };
@@ -140,7 +141,8 @@ fn serve(
     };
     let code = runtime.block_on(async {
         let public = named.as_ref().map(|named| (named.host().to_owned(), named.port()));
-        let settings = Settings { listen, public, space };
+        let settings =
+            Settings { listen, public, space, limits: Limits::default(), certificate: None };
         let node = match Node::start(home, &settings) {
             Ok(node) => node,
             Err(error) => return complain(&error),

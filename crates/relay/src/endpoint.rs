@@ -8,17 +8,19 @@ use chopmark_wire::relay::{
     binding::{ALPN, EXPORTER_LABEL},
 };
 use quinn::{
-    Connection, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TokioRuntime, TransportConfig,
-    VarInt,
+    Connection, Endpoint, EndpointConfig, IdleTimeout, NoneTokenLog, ServerConfig, TokioRuntime,
+    TransportConfig, ValidationTokenConfig, VarInt,
     crypto::{CryptoError, HmacKey, rustls::QuicServerConfig},
 };
 use quinn_proto::HashedConnectionIdGenerator;
 use rustls::{
     crypto::aws_lc_rs::{self, kx_group},
-    pki_types::PrivatePkcs8KeyDer,
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
     server::NoServerSessionStorage,
 };
 use thiserror::Error;
+
+use crate::limits::Limits;
 
 /// Why the relay cannot listen.
 #[derive(Debug, Error)]
@@ -35,25 +37,48 @@ pub enum ListenError {
     Socket(#[from] std::io::Error),
 }
 
-/// Connections that may wait to be looked at.
-const INCOMING_MAX: usize = 1024;
-/// Bytes that one such connection, and all of them, may have sent before.
-const INCOMING_BYTES: u64 = 16 * 1024;
-const INCOMING_BYTES_TOTAL: u64 = 8 * 1024 * 1024;
-/// Bytes that a client may send before they are read: one largest frame and a little.
-const RECEIVE_WINDOW: u32 = 128 * 1024;
-/// Bytes that wait for a client to take them: a whole window of deliveries.
-const SEND_WINDOW: u64 = 384 * 1024;
-/// Silence after which a connection is gone. Owners keep theirs alive.
-const IDLE_MILLIS: u32 = 60_000;
+/// A TLS certificate and its key. Any one will do: who the relay is, its identity says (SPEC §6.2).
+pub struct Certificate {
+    /// The certificate, and what vouches for it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The key of the first.
+    pub key: PrivateKeyDer<'static>,
+}
 
-/// Listens on `address` with a certificate made for this start: the relay's identity is not in TLS (SPEC §6.2), and only
-/// lends its secret to the keys by which connections of an earlier start are known.
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Certificate(..)")
+    }
+}
+
+impl Clone for Certificate {
+    fn clone(&self) -> Self {
+        Self { chain: self.chain.clone(), key: self.key.clone_key() }
+    }
+}
+
+impl Certificate {
+    /// One made now, that vouches for itself.
+    ///
+    /// # Errors
+    /// [`ListenError::Certificate`].
+    pub fn self_signed() -> Result<Self, ListenError> {
+        let made = rcgen::generate_simple_self_signed(["relay.invalid".to_owned()])?;
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        Ok(Self { chain: vec![made.cert.der().clone()], key: key.into() })
+    }
+}
+
+/// Listens on `address`. The relay's identity is not in TLS (SPEC §6.2), and only lends its secret to the keys by which
+/// connections of an earlier start are known.
 ///
 /// # Errors
 /// [`ListenError`].
-pub fn listen(address: SocketAddr, identity: &SigningKey) -> Result<Endpoint, ListenError> {
-    let server = config()?;
+pub fn listen(
+    address: SocketAddr,
+    identity: &SigningKey,
+    server: ServerConfig,
+) -> Result<Endpoint, ListenError> {
     let socket = std::net::UdpSocket::bind(address)?;
     Ok(Endpoint::new(after_a_restart(identity), Some(server), socket, Arc::new(TokioRuntime))?)
 }
@@ -96,17 +121,22 @@ impl HmacKey for ResetKey {
     }
 }
 
-fn config() -> Result<ServerConfig, ListenError> {
+/// What a connection is under: this certificate, these limits.
+///
+/// # Errors
+/// [`ListenError::Tls`] when key and certificate do not fit.
+pub fn server_config(
+    certificate: Certificate,
+    limits: &Limits,
+) -> Result<ServerConfig, ListenError> {
     let tls = |error: &dyn std::fmt::Display| ListenError::Tls(error.to_string());
-    let made = rcgen::generate_simple_self_signed(["relay.invalid".to_owned()])?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let mut provider = aws_lc_rs::default_provider();
     provider.kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
     let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| tls(&error))?
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .with_single_cert(certificate.chain, certificate.key)
         .map_err(|error| tls(&error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     // No 0-RTT, no tickets, no resumption: two connections of one client have nothing in common.
@@ -114,28 +144,35 @@ fn config() -> Result<ServerConfig, ListenError> {
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
 
+    let idle = u32::try_from(limits.idle_time.as_millis()).unwrap_or(u32::MAX);
     let mut transport = TransportConfig::default();
     transport
         // The relay opens the control stream; a client opens none.
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .stream_receive_window(VarInt::from_u32(RECEIVE_WINDOW))
-        .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
-        .send_window(SEND_WINDOW)
+        .stream_receive_window(VarInt::from_u32(limits.receive_window))
+        .receive_window(VarInt::from_u32(limits.receive_window))
+        .send_window(limits.send_window)
         .datagram_receive_buffer_size(None)
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MILLIS))))
-        .keep_alive_interval(None::<Duration>);
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
+        .keep_alive_interval(None::<Duration>)
+        // Whoever looks at the wire is not to read the path's round-trip time off a bit.
+        .allow_spin(false);
 
     let crypto = QuicServerConfig::try_from(config).map_err(|error| tls(&error))?;
+    let mut no_tokens = ValidationTokenConfig::default();
+    no_tokens.sent(0).log(Arc::new(NoneTokenLog));
     let mut server = ServerConfig::with_crypto(Arc::new(crypto));
     server
         .transport_config(Arc::new(transport))
         // Phones change their port; without migration their packets are dropped.
         .migration(true)
-        .max_incoming(INCOMING_MAX)
-        .incoming_buffer_size(INCOMING_BYTES)
-        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL)
-        .retry_token_lifetime(Duration::from_secs(15));
+        .max_incoming(limits.incoming)
+        .incoming_buffer_size(limits.incoming_bytes)
+        .incoming_buffer_size_total(limits.incoming_bytes_total)
+        .retry_token_lifetime(limits.retry_token_time)
+        // No NEW_TOKEN: it would tell that two connections are of one client.
+        .validation_token_config(no_tokens);
     Ok(server)
 }
 
@@ -145,3 +182,6 @@ pub fn channel_binding(connection: &Connection) -> Option<ChannelBinding> {
     connection.export_keying_material(&mut binding, EXPORTER_LABEL, b"").ok()?;
     Some(ChannelBinding(binding))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,10 +12,4 @@
 pub mod cli;
 pub mod endpoint;
 pub mod home;
-pub mod metrics;
-pub mod node;
-pub mod settings;
-pub mod store;
-
-mod prefix;
-mod task;
+pub mod limits;

@@ -1,10 +1,9 @@
 //! A running relay: its endpoint, its connections, and who listens for which mailbox.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread::JoinHandle,
@@ -12,20 +11,20 @@ use std::{
 };
 
 use chopmark_core::{secret::Secret, signature::SigningKey, time::Timestamp};
-use chopmark_mailbox::relay::Identity;
-use chopmark_wire::relay::{
-    Descriptor, EndReason, Epoch, GoAwayReason, MailboxId, RelayId, TtlClass, limits,
-};
-use quinn::{Endpoint, VarInt};
+use chopmark_mailbox::relay::{Bounds, Identity};
+use chopmark_wire::relay::{Descriptor, Epoch, GoAwayReason, RelayId, TtlClass};
+use quinn::{Endpoint, Incoming, VarInt};
 use rand::rngs::SysRng;
 use thiserror::Error;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::{
-    endpoint::{self, ListenError},
+    endpoint::{self, Certificate, ListenError},
     home::Home,
+    limits::{Bites, Limit, Limits, LimitsError},
     prefix::{Creates, Crowd},
     store::{FjallDisk, Shelf, Space, StoreError, Writer},
+    subscribers::Subscribers,
     task,
 };
 
@@ -35,18 +34,26 @@ pub struct Node {
     endpoint: Endpoint,
     relay: RelayId,
     writer: Option<(Writer, JoinHandle<()>)>,
+    /// Chain and key of the certificate, kept for when the limits change.
+    certificate: Mutex<Certificate>,
     home: Home,
 }
 
 /// What every connection task sees.
 pub(crate) struct Shared {
-    pub(crate) identity: Arc<Identity>,
+    /// Made again before what it says is over.
+    identity: RwLock<Arc<Identity>>,
+    /// Host and port that the descriptor names.
+    public: (String, u16),
+    limits: RwLock<Arc<Limits>>,
+    pub(crate) bites: Arc<Bites>,
     pub(crate) subscribers: Subscribers,
     /// Becomes `true` once, when the relay stops.
     pub(crate) draining: watch::Sender<bool>,
-    /// Connections in their handshake, and all of them.
+    /// Connections in their handshake, all of them, and those whose client takes nothing.
     pub(crate) opening: AtomicUsize,
     pub(crate) open: AtomicUsize,
+    pub(crate) slow: AtomicUsize,
     /// What each address prefix has and may have.
     crowd: Arc<Crowd>,
     pub(crate) creates: Creates,
@@ -70,6 +77,9 @@ pub enum StartError {
     /// No randomness for the epoch of a new store.
     #[error("the system gives no random numbers")]
     Randomness,
+    /// A limit that no relay can work with.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
     /// No thread for the writer.
     #[error("the writer cannot be started: {0}")]
     Writer(#[from] std::io::Error),
@@ -84,6 +94,10 @@ pub struct Settings {
     pub public: Option<(String, u16)>,
     /// What it keeps free.
     pub space: Space,
+    /// What it lets others take.
+    pub limits: Limits,
+    /// What TLS shows from the first connection on; one made now if `None`.
+    pub certificate: Option<Certificate>,
 }
 
 impl Node {
@@ -92,6 +106,7 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub fn start(home: Home, settings: &Settings) -> Result<Self, StartError> {
+        settings.limits.check()?;
         let mut epoch = Err(StartError::Randomness);
         if let Ok(random) = chopmark_core::random::array(&mut SysRng) {
             epoch = Ok(Epoch(random));
@@ -99,20 +114,28 @@ impl Node {
         let epoch = epoch?;
         let disk = FjallDisk::open(home.folder(), settings.space)?;
         let shelf = Shelf::open(disk, || epoch)?;
-        let endpoint = endpoint::listen(settings.listen, home.identity())?;
+        let certificate = match &settings.certificate {
+            Some(certificate) => certificate.clone(),
+            None => Certificate::self_signed()?,
+        };
+        let server = endpoint::server_config(certificate.clone(), &settings.limits)?;
+        let endpoint = endpoint::listen(settings.listen, home.identity(), server)?;
         let local = endpoint.local_addr().map_err(ListenError::Socket)?;
         let public =
             settings.public.clone().unwrap_or_else(|| (local.ip().to_string(), local.port()));
 
-        let key = SigningKey::from_secret(&Secret::new(*home.identity().to_secret().expose()));
-        let descriptor = describe(&key, public);
-        let relay = descriptor.relay_id();
+        let identity = describe(home.identity(), public.clone(), &settings.limits.connection);
+        let relay = identity.descriptor.relay_id();
         let shared = Arc::new(Shared {
-            identity: Arc::new(Identity { key, descriptor }),
+            identity: RwLock::new(Arc::new(identity)),
+            public,
+            limits: RwLock::new(Arc::new(settings.limits.clone())),
+            bites: Arc::default(),
             subscribers: Subscribers::default(),
             draining: watch::Sender::new(false),
             opening: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            slow: AtomicUsize::new(0),
             crowd: Arc::default(),
             creates: Creates::default(),
             failed: watch::Sender::new(None),
@@ -127,7 +150,14 @@ impl Node {
             },
         )?;
         tokio::spawn(accept(Arc::clone(&shared), endpoint.clone(), writer.clone()));
-        Ok(Self { shared, endpoint, relay, writer: Some((writer, thread)), home })
+        Ok(Self {
+            shared,
+            endpoint,
+            relay,
+            writer: Some((writer, thread)),
+            certificate: Mutex::new(certificate),
+            home,
+        })
     }
 
     /// The relay's id; the address carries half of it.
@@ -152,8 +182,55 @@ impl Node {
         }
     }
 
-    /// Stops: every client is told to come back later, what was asked is answered, the store is closed.
+    /// From now on these limits: newcomers come under them, connections that are here stay under theirs. The share of new
+    /// mailboxes of a prefix that was counted already changes with its next hour.
+    ///
+    /// # Errors
+    /// [`StartError`] when no relay can work with them; the ones before hold then.
+    pub fn set_limits(&self, limits: Limits) -> Result<(), StartError> {
+        limits.check()?;
+        let certificate = self.certificate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.endpoint.set_server_config(Some(endpoint::server_config(certificate, &limits)?));
+        *self.shared.limits.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(limits);
+        Ok(())
+    }
+
+    /// From now on this certificate: for newcomers; connections that are here stay.
+    ///
+    /// # Errors
+    /// [`StartError`] when key and chain do not fit; the one before stays then.
+    pub fn set_certificate(&self, certificate: Certificate) -> Result<(), StartError> {
+        let limits = self.shared.limits();
+        let server = endpoint::server_config(certificate.clone(), &limits)?;
+        self.endpoint.set_server_config(Some(server));
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = certificate;
+        Ok(())
+    }
+
+    /// How often each limit was met.
+    pub fn bites(&self) -> Arc<Bites> {
+        Arc::clone(&self.shared.bites)
+    }
+
+    /// Connections at this moment, those in their handshake included.
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::Acquire)
+    }
+
+    /// Handshakes at this moment.
+    pub fn handshakes(&self) -> usize {
+        self.shared.opening.load(Ordering::Acquire)
+    }
+
+    /// Mailboxes that somebody listens to at this moment.
+    pub fn subscribers(&self) -> usize {
+        self.shared.subscribers.count()
+    }
+
+    /// Stops: nobody new is let in, every client is told at once, what is under way and what still comes is answered until
+    /// it is quiet or [`Bounds::drain_time`] is over, and the store is closed.
     pub async fn drain(mut self) {
+        let grace = self.shared.limits().connection.drain_time;
         self.endpoint.set_server_config(None);
         self.shared.draining.send_replace(true);
         let all_gone = async {
@@ -161,13 +238,13 @@ impl Node {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let _ = tokio::time::timeout(DRAIN_TIME, all_gone).await;
+        let _ = tokio::time::timeout(grace.saturating_add(LAST_FRAMES_TIME), all_gone).await;
         self.endpoint.close(VarInt::from_u32(GoAwayReason::Draining.close_code()), b"");
-        let _ = tokio::time::timeout(DRAIN_TIME, self.endpoint.wait_idle()).await;
+        let _ = tokio::time::timeout(CLOSE_TIME, self.endpoint.wait_idle()).await;
         if let Some((writer, thread)) = self.writer.take() {
             drop(writer);
             let _ = tokio::time::timeout(
-                DRAIN_TIME,
+                CLOSE_TIME,
                 tokio::task::spawn_blocking(move || thread.join().is_ok()),
             )
             .await;
@@ -177,106 +254,92 @@ impl Node {
     }
 }
 
-/// How long each step of stopping may take.
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// How long the last frames of all connections may take after their grace.
+const LAST_FRAMES_TIME: Duration = Duration::from_secs(2);
+/// How long closing may take.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// How long a descriptor may be passed on.
 const DESCRIPTOR_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Handshakes under way beyond which a client must prove its address first.
-const RETRY_ABOVE: usize = 64;
-/// Connections at once. Beyond, new ones are refused: failing closed for newcomers, not for those who are here.
-const CONNECTIONS_MAX: usize = 8192;
+/// How old a descriptor may be before another one is made.
+const DESCRIPTOR_AGE: Duration = Duration::from_secs(24 * 3600);
 
-fn describe(key: &SigningKey, public: (String, u16)) -> Descriptor {
+fn describe(key: &SigningKey, public: (String, u16), bounds: &Bounds) -> Identity {
+    let key = SigningKey::from_secret(&Secret::new(*key.to_secret().expose()));
     let now = now();
-    Descriptor {
+    let descriptor = Descriptor {
         identity: key.verifying_key(),
         not_before: now.floor_hour(),
         not_after: now.floor_hour().saturating_add(DESCRIPTOR_TIME),
         addresses: vec![public],
         certificates: [None, None],
         forwarding: None,
-        window_messages: u32::try_from(limits::WINDOW_MESSAGES).unwrap_or(u32::MAX),
-        window_bytes: u32::try_from(limits::WINDOW_BYTES).unwrap_or(u32::MAX),
+        window_messages: u32::try_from(bounds.window_messages).unwrap_or(u32::MAX),
+        window_bytes: u32::try_from(bounds.window_bytes).unwrap_or(u32::MAX),
         retention_hours: u32::try_from(TtlClass::Month.hours()).unwrap_or(u32::MAX),
+    };
+    Identity { key, descriptor }
+}
+
+impl Shared {
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The identity, with a descriptor of the last day: also after a clock that was set back, or new windows.
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        let held = Arc::clone(&self.identity.read().unwrap_or_else(PoisonError::into_inner));
+        let limits = self.limits();
+        if is_current(&held.descriptor, now(), &limits.connection) {
+            return held;
+        }
+        let made = Arc::new(describe(&held.key, self.public.clone(), &limits.connection));
+        *self.identity.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
+        made
+    }
+}
+
+fn is_current(descriptor: &Descriptor, now: Timestamp, bounds: &Bounds) -> bool {
+    let window = usize::try_from(descriptor.window_messages).ok();
+    let bytes = usize::try_from(descriptor.window_bytes).ok();
+    descriptor.not_before <= now
+        && now.saturating_since(descriptor.not_before) < DESCRIPTOR_AGE
+        && window == Some(bounds.window_messages)
+        && bytes == Some(bounds.window_bytes)
 }
 
 async fn accept(shared: Arc<Shared>, endpoint: Endpoint, writer: Writer) {
     while let Some(incoming) = endpoint.accept().await {
-        if shared.open.load(Ordering::Acquire) >= CONNECTIONS_MAX {
+        let limits = shared.limits();
+        let refuse = |incoming: Incoming, limit| {
+            shared.bites.add(limit);
             incoming.refuse();
+        };
+        if shared.open.load(Ordering::Acquire) >= limits.connections {
+            refuse(incoming, Limit::Connections);
             continue;
         }
-        let crowded = shared.opening.load(Ordering::Acquire) > RETRY_ABOVE;
+        let opening = shared.opening.load(Ordering::Acquire);
+        if opening >= limits.handshakes {
+            refuse(incoming, Limit::Handshakes);
+            continue;
+        }
+        let crowded = opening >= limits.retry_above;
         if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+            shared.bites.add(Limit::Retry);
             // An error means that this one cannot be asked again; it is dropped either way.
             let _ = incoming.retry();
             continue;
         }
         // After the address is known to be real where it matters, so that nobody uses up another's share.
-        let Some(place) = shared.crowd.enter(incoming.remote_address().ip()) else {
-            incoming.refuse();
+        let from = incoming.remote_address().ip();
+        let Some(place) = shared.crowd.enter(from, limits.prefix_connections) else {
+            refuse(incoming, Limit::PrefixConnections);
             continue;
         };
-        tokio::spawn(task::serve(Arc::clone(&shared), writer.clone(), incoming, place));
-    }
-}
-
-/// Who hears of arrivals in which mailbox: one connection each.
-#[derive(Default)]
-pub(crate) struct Subscribers {
-    by_mailbox: Mutex<HashMap<MailboxId, Arc<Subscriber>>>,
-}
-
-/// A connection's ear. Arrivals run together; an end stays.
-#[derive(Default)]
-pub(crate) struct Subscriber {
-    pub(crate) wake: Notify,
-    pub(crate) ended: Mutex<Option<EndReason>>,
-}
-
-impl Subscriber {
-    fn end(&self, reason: EndReason) {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-        self.wake.notify_one();
-    }
-
-    pub(crate) fn take_end(&self) -> Option<EndReason> {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Subscribers {
-    /// From now on `subscriber` hears, and who heard before is told so.
-    pub(crate) fn subscribe(&self, mailbox: MailboxId, subscriber: &Arc<Subscriber>) {
-        let before = self.lock().insert(mailbox, Arc::clone(subscriber));
-        if let Some(before) = before.filter(|before| !Arc::ptr_eq(before, subscriber)) {
-            before.end(EndReason::Superseded);
-        }
-    }
-
-    pub(crate) fn deleted(&self, mailbox: &MailboxId) {
-        if let Some(subscriber) = self.lock().remove(mailbox) {
-            subscriber.end(EndReason::Deleted);
-        }
-    }
-
-    /// The connection is gone; whoever took over stays.
-    pub(crate) fn leave(&self, mailbox: &MailboxId, subscriber: &Arc<Subscriber>) {
-        let mut by_mailbox = self.lock();
-        if by_mailbox.get(mailbox).is_some_and(|held| Arc::ptr_eq(held, subscriber)) {
-            by_mailbox.remove(mailbox);
-        }
-    }
-
-    fn arrived(&self, mailbox: &MailboxId) {
-        if let Some(subscriber) = self.lock().get(mailbox) {
-            subscriber.wake.notify_one();
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MailboxId, Arc<Subscriber>>> {
-        self.by_mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+        // Counted here and not in its task: the next one is judged before that task runs.
+        let counted = task::Counted::connection(&shared);
+        let writer = writer.clone();
+        tokio::spawn(task::serve(Arc::clone(&shared), limits, writer, incoming, place, counted));
     }
 }
 

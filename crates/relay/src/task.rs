@@ -1,6 +1,7 @@
 //! One connection: bytes between quinn and the machine, requests between the machine and the writer.
 
 use std::{
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -21,34 +22,42 @@ use tokio::{
 
 use crate::{
     endpoint::channel_binding,
-    node::{Shared, Subscriber, now},
+    limits::{Limit, Limits},
+    node::{Shared, now},
     prefix::{Place, Prefix},
     store::{
         Writer,
         writer::{Answered, Reply},
     },
+    subscribers::Subscriber,
 };
 
-/// How long a handshake may take.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// How long a client may take to read what it is sent.
-const WRITE_TIME: Duration = Duration::from_secs(30);
 /// How long the last frame may take before the connection is closed over it.
 const LAST_FRAME_TIME: Duration = Duration::from_secs(1);
 /// How much is read at once.
 const READ_BYTES: usize = 32 * 1024;
 
 /// Serves one connection from its first packet to its last.
-pub(crate) async fn serve(shared: Arc<Shared>, writer: Writer, incoming: Incoming, place: Place) {
-    let _open = Counted::new(&shared, |shared| &shared.open);
-    let opened = {
-        let _opening = Counted::new(&shared, |shared| &shared.opening);
-        timeout(HANDSHAKE_TIME, open(&shared, incoming)).await
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    limits: Arc<Limits>,
+    writer: Writer,
+    incoming: Incoming,
+    place: Place,
+    (_open, opening): (Counted, Counted),
+) {
+    let opened = timeout(limits.handshake_time, open(&shared, &limits, incoming)).await;
+    drop(opening);
+    let (connection, machine, sink, source) = match opened {
+        Ok(Some(opened)) => opened,
+        // The client is gone, or was never one.
+        Ok(None) => return,
+        Err(_) => return shared.bites.add(Limit::HandshakeTime),
     };
-    let Ok(Some((connection, machine, sink, source))) = opened else { return };
     let (answers_to, answers) = unbounded_channel();
     let mut task = Task {
         shared: Arc::clone(&shared),
+        limits,
         writer,
         machine,
         sink,
@@ -64,20 +73,24 @@ pub(crate) async fn serve(shared: Arc<Shared>, writer: Writer, incoming: Incomin
         shared.subscribers.leave(mailbox, &task.subscriber);
     }
     if let Some(reason) = reason {
-        // The last frame says why; the code says it again to who lost that frame.
-        let _ = task.sink.finish();
-        let _ = timeout(LAST_FRAME_TIME, task.sink.stopped()).await;
+        // The last frame says why; the code says it again to who lost that frame. Who takes nothing gets only the code.
+        if reason != GoAwayReason::Limit {
+            let _ = task.sink.finish();
+            let _ = timeout(LAST_FRAME_TIME, task.sink.stopped()).await;
+        }
         connection.close(VarInt::from_u32(reason.close_code()), b"");
     }
 }
 
 async fn open(
     shared: &Shared,
+    limits: &Limits,
     incoming: Incoming,
 ) -> Option<(quinn::Connection, RelayConnection, SendStream, RecvStream)> {
     let connection = incoming.accept().ok()?.await.ok()?;
     let binding = channel_binding(&connection)?;
-    let machine = RelayConnection::new(Arc::clone(&shared.identity), binding, now());
+    let bounds = Arc::new(limits.connection.clone());
+    let machine = RelayConnection::with_bounds(shared.identity(), bounds, binding, now());
     // SPEC §6.1: the relay opens the control stream, because it speaks first.
     let (sink, source) = connection.open_bi().await.ok()?;
     Some((connection, machine, sink, source))
@@ -85,6 +98,7 @@ async fn open(
 
 struct Task {
     shared: Arc<Shared>,
+    limits: Arc<Limits>,
     writer: Writer,
     machine: RelayConnection,
     sink: SendStream,
@@ -116,7 +130,7 @@ impl Task {
                 }
                 Some((ticket, answer)) = self.answers.recv() => {
                     if answer == Some(StoreAnswer::Made) {
-                        self.shared.creates.made(now(), self.prefix);
+                        self.shared.creates.made(now(), self.prefix, &self.limits);
                     }
                     let input = match answer {
                         Some(answer) => Input::Answered { ticket, answer },
@@ -149,8 +163,11 @@ impl Task {
                 Output::Send(frame) => bytes.push(frame),
                 Output::Store { ticket, mut request } => {
                     // SPEC §6.8 [prefix-share]: beyond its share a prefix still opens what it has.
-                    if let StoreRequest::Create { new, .. } = &mut request {
-                        *new = self.shared.creates.may(now(), self.prefix);
+                    if let StoreRequest::Create { new, .. } = &mut request
+                        && *new
+                        && !self.shared.creates.may(now(), self.prefix, &self.limits)
+                    {
+                        *new = false;
                     }
                     self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket)).await;
                 }
@@ -158,15 +175,36 @@ impl Task {
                     self.mailbox = Some(mailbox);
                     self.shared.subscribers.subscribe(mailbox, &self.subscriber);
                 }
+                Output::Limited(limited) => self.shared.bites.add(limited.into()),
                 Output::Deleted(mailbox) => self.shared.subscribers.deleted(&mailbox),
                 Output::Close(reason) => close = Some(reason),
                 _ => {}
             }
         }
-        if !bytes.is_empty() {
-            timeout(WRITE_TIME, self.sink.write_all_chunks(&mut bytes)).await.ok()?.ok()?;
+        if !bytes.is_empty() && !self.write(&mut bytes).await? {
+            return Some(Some(GoAwayReason::Limit));
         }
         Some(close)
+    }
+
+    /// Hands everything to the transport. `false` if the client takes too little of it, `None` if it is gone. What it did
+    /// not take stays in its mailbox: only acks delete.
+    async fn write(&mut self, bytes: &mut [Bytes]) -> Option<bool> {
+        let mut writing = pin!(self.sink.write_all_chunks(bytes));
+        if let Ok(written) = timeout(self.limits.slow_after, &mut writing).await {
+            return written.ok().map(|()| true);
+        }
+        let slow = Counted::new(&self.shared, |shared| &shared.slow);
+        if self.shared.slow.load(Ordering::Acquire) > self.limits.slow_readers {
+            self.shared.bites.add(Limit::SlowReaders);
+            return Some(false);
+        }
+        let Ok(written) = timeout(self.limits.write_time, &mut writing).await else {
+            self.shared.bites.add(Limit::WriteTime);
+            return Some(false);
+        };
+        drop(slow);
+        written.ok().map(|()| true)
     }
 }
 
@@ -178,12 +216,17 @@ fn until(wake: Option<Timestamp>) -> Duration {
 }
 
 /// Counts one up while it lives.
-struct Counted {
+pub(crate) struct Counted {
     shared: Arc<Shared>,
     which: fn(&Shared) -> &std::sync::atomic::AtomicUsize,
 }
 
 impl Counted {
+    /// A connection, and its handshake.
+    pub(crate) fn connection(shared: &Arc<Shared>) -> (Self, Self) {
+        (Self::new(shared, |shared| &shared.open), Self::new(shared, |shared| &shared.opening))
+    }
+
     fn new(shared: &Arc<Shared>, which: fn(&Shared) -> &std::sync::atomic::AtomicUsize) -> Self {
         which(shared).fetch_add(1, Ordering::AcqRel);
         Self { shared: Arc::clone(shared), which }

@@ -195,7 +195,7 @@ fn frames() -> Vec<Vec<u8>> {
         envelope: Bytes::from(vec![0; 2_048]),
     };
     let requests = [
-        Request::Create,
+        Request::Create { token: None },
         Request::Delete,
         Request::Subscribe { after: 7 },
         Request::Revoke(capability.hash()),

@@ -5,6 +5,7 @@
 //! an owner signs stands in [`descriptor`] and [`binding`]. The machines that exchange frames live in
 //! `chopmark-mailbox`.
 
+pub mod access;
 pub mod binding;
 pub mod descriptor;
 pub mod limits;
@@ -14,6 +15,7 @@ mod frame;
 mod grant;
 mod request;
 
+pub use access::{AccessToken, AccessTokenHash};
 pub use answer::{Answer, Deliver, EndReason, FromRelay, GoAwayReason, Info, Notice, Refusal};
 pub use binding::{Auth, ChannelBinding};
 pub use descriptor::{Descriptor, InfoError, RelayHash, RelayId};

@@ -48,6 +48,8 @@ impl Dialer {
         let quic = QuicClientConfig::try_from(tls).map_err(|_| DialError::Tls)?;
         let mut config = quinn::ClientConfig::new(Arc::new(quic));
         config.transport_config(Arc::new(transport()));
+        // Nor a token that a relay gave: every relay would see it, and which connections are of one client.
+        config.token_store(Arc::new(quinn::NoneTokenStore));
         Ok(Self { config })
     }
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use chopmark_core::{signature::SigningKey, time::Timestamp};
 use chopmark_wire::relay::{
-    Answer, Auth, CapabilityHash, ChannelBinding, Deliver, Descriptor, EndReason, Epoch,
-    GoAwayReason, Grant, MailboxId, Notice, Publish, Refusal, RelayHash, Request, RequestId,
+    AccessToken, Answer, Auth, CapabilityHash, ChannelBinding, Deliver, Descriptor, EndReason,
+    Epoch, GoAwayReason, Grant, MailboxId, Notice, Publish, Refusal, RelayHash, Request, RequestId,
     limits,
 };
 
@@ -86,7 +86,12 @@ impl OwnerConnection {
 
     /// Makes the mailbox; again, it changes nothing. Answered by `Done` or `Refused`.
     pub fn create(&mut self, now: Timestamp) -> RequestId {
-        self.connection.request(now, Request::Create)
+        self.connection.request(now, Request::Create { token: None })
+    }
+
+    /// Makes the mailbox at a relay that makes them only for who has a token (SPEC §6.6). Answered by `Done` or `Refused`.
+    pub fn create_with(&mut self, now: Timestamp, token: AccessToken) -> RequestId {
+        self.connection.request(now, Request::Create { token: Some(token) })
     }
 
     /// Accepts a capability. Answered by `Done` or `Refused`.

@@ -1,79 +1,23 @@
 //! The machine of one connection at a relay.
 
 use core::time::Duration;
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use chopmark_core::{signature::SigningKey, time::Timestamp};
+use chopmark_core::time::Timestamp;
 use chopmark_wire::relay::{
-    Answer, ChannelBinding, Descriptor, EndReason, FrameReader, FromClient, FromRelay,
-    GoAwayReason, MailboxId, MessageId, Notice, Refusal, RelayId, Request, RequestId, limits,
+    Answer, ChannelBinding, FrameReader, FromClient, FromRelay, GoAwayReason, MailboxId, MessageId,
+    Notice, Refusal, RelayId, Request, RequestId,
 };
 
-use super::{frame_rate::FrameRate, subscription::Subscription};
+use super::{
+    bounds::{Bounds, Limited},
+    effect::{Identity, Input, Output, Ticket},
+    frame_rate::FrameRate,
+    subscription::{Next, Subscription},
+    work::{Pending, Work},
+};
 use crate::store::{StoreAnswer, StoreRequest};
-
-/// A relay's identity key and what it says of itself: shared by all its connections.
-#[derive(Debug)]
-pub struct Identity {
-    /// Signs the proof of each connection.
-    pub key: SigningKey,
-    /// What the proof says.
-    pub descriptor: Descriptor,
-}
-
-/// Names a store request of one connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
-
-/// What happens to a connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Input<'a> {
-    /// Bytes of the control stream, in order. Only while [`RelayConnection::wants_bytes`].
-    Bytes(&'a [u8]),
-    /// What the store says to [`Output::Store`]. It is durable.
-    Answered {
-        /// The request's.
-        ticket: Ticket,
-        /// What it says.
-        answer: StoreAnswer,
-    },
-    /// The store cannot say what became of a request.
-    Failed,
-    /// Something is new in the mailbox to which this connection subscribed.
-    Arrived,
-    /// Another connection subscribed to its mailbox, or the mailbox was deleted.
-    Ended(EndReason),
-    /// The relay is stopping.
-    Drain,
-    /// Time passed: due no later than `wake_at()`.
-    Tick,
-}
-
-/// What a connection wants done, in this order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Output {
-    /// Bytes for the control stream.
-    Send(Bytes),
-    /// A request to the store; what it says comes back as [`Input::Answered`] or [`Input::Failed`].
-    Store {
-        /// Names it.
-        ticket: Ticket,
-        /// The request.
-        request: StoreRequest,
-    },
-    /// From now on this connection, and no other, hears of arrivals in this mailbox.
-    Subscribed(MailboxId),
-    /// This mailbox is gone; its subscriber is to hear of it.
-    Deleted(MailboxId),
-    /// Close with this reason's code. Nothing follows.
-    Close(GoAwayReason),
-}
 
 /// A connection has one role, and its first frame decides which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,47 +27,44 @@ enum Role {
     Sender,
 }
 
-/// What waits for the store.
-#[derive(Debug)]
-enum Pending {
-    /// Answer the request with what the store says.
-    Answer(RequestId),
-    /// Answer a deletion, and tell the subscriber.
-    Delete(RequestId, MailboxId),
-    /// Open the subscription.
-    Subscribe { id: RequestId, after: u64, mailbox: MailboxId },
-    /// Deliver.
-    Read { subscription: u64 },
-    /// Nothing: an ack is not answered.
-    Ack,
-}
-
 /// One connection at a relay.
 ///
 /// Every mutation is followed by a complete drain of [`poll`](Self::poll).
 pub struct RelayConnection {
     identity: Arc<Identity>,
+    bounds: Arc<Bounds>,
     relay: RelayId,
     binding: ChannelBinding,
     role: Role,
     reader: FrameReader,
     frames: FrameRate,
     paused_until: Option<Timestamp>,
-    pending: HashMap<Ticket, (Pending, usize)>,
-    pending_bytes: usize,
-    next: Ticket,
+    work: Work,
+    /// The work was found full since there was room.
+    full: bool,
     subscription: Option<Subscription>,
     /// How many subscriptions there were: a read for an older one is dropped.
     subscriptions: u64,
     outbox: VecDeque<Output>,
     heard: Timestamp,
-    draining: bool,
+    /// Since when the relay is stopping.
+    draining: Option<Timestamp>,
     closed: bool,
 }
 
 impl RelayConnection {
-    /// A new connection. Its first output is the relay's proof for this `binding`.
+    /// A new connection under the bounds of SPEC §6.8. Its first output is the relay's proof for this `binding`.
     pub fn new(identity: Arc<Identity>, binding: ChannelBinding, now: Timestamp) -> Self {
+        Self::with_bounds(identity, Arc::default(), binding, now)
+    }
+
+    /// The same under bounds of the relay's own.
+    pub fn with_bounds(
+        identity: Arc<Identity>,
+        bounds: Arc<Bounds>,
+        binding: ChannelBinding,
+        now: Timestamp,
+    ) -> Self {
         let info = identity.descriptor.sign(&identity.key, &binding);
         let first = FromRelay::Notice(Notice::Info(info)).encode();
         Self {
@@ -132,23 +73,23 @@ impl RelayConnection {
             binding,
             role: Role::Undecided,
             reader: FrameReader::new(),
-            frames: FrameRate::new(now),
+            frames: FrameRate::new(now, bounds.frames_burst, bounds.frames_per_second),
             paused_until: None,
-            pending: HashMap::new(),
-            pending_bytes: 0,
-            next: Ticket(0),
+            work: Work::default(),
+            full: false,
+            bounds,
             subscription: None,
             subscriptions: 0,
             outbox: VecDeque::from([Output::Send(first)]),
             heard: now,
-            draining: false,
+            draining: None,
             closed: false,
         }
     }
 
     /// Whether more bytes of the stream may come in now. While not, they wait in the transport.
     pub fn wants_bytes(&self) -> bool {
-        !self.closed && !self.draining && self.paused_until.is_none() && self.has_room()
+        !self.closed && self.paused_until.is_none() && self.work.has_room(&self.bounds)
     }
 
     /// Takes one input. Afterwards drain [`poll`](Self::poll).
@@ -172,11 +113,17 @@ impl RelayConnection {
                 }
             }
             Input::Drain => {
-                self.draining = true;
-                self.notice(Notice::GoAway(GoAwayReason::Draining));
+                if self.draining.is_none() {
+                    self.draining = Some(now);
+                    self.notice(Notice::GoAway(GoAwayReason::Draining));
+                }
             }
             Input::Tick => {
                 if self.idle_at().is_some_and(|due| due <= now) {
+                    self.limited(match self.role {
+                        Role::Undecided => Limited::FirstFrame,
+                        _ => Limited::SenderIdle,
+                    });
                     return self.go_away(GoAwayReason::Idle);
                 }
             }
@@ -186,7 +133,8 @@ impl RelayConnection {
         }
         self.frames(now);
         self.deliver();
-        if self.draining && self.pending.is_empty() {
+        // What is still with the store at the end of the grace stays undecided: the client asks again elsewhere.
+        if !self.closed && self.drained_at().is_some_and(|due| due <= now) {
             self.close(GoAwayReason::Draining);
         }
     }
@@ -201,15 +149,12 @@ impl RelayConnection {
         if self.closed {
             return None;
         }
-        match (self.paused_until, self.idle_at()) {
-            (Some(pause), Some(idle)) => Some(pause.min(idle)),
-            (pause, idle) => pause.or(idle),
-        }
+        [self.paused_until, self.idle_at(), self.drained_at()].into_iter().flatten().min()
     }
 
     /// Reads frames while there are any, there is room, and their rate allows.
     fn frames(&mut self, now: Timestamp) {
-        while !self.closed && !self.draining && self.paused_until.is_none() && self.has_room() {
+        while self.wants_bytes() {
             let frame = match self.reader.next_frame() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return,
@@ -220,6 +165,7 @@ impl RelayConnection {
             // Counted by frame, not by byte: small frames cost as much as large ones.
             if !self.frames.take(now) {
                 self.paused_until = Some(now.saturating_add(PAUSE));
+                self.limited(Limited::Frames);
             }
             match FromClient::decode(&frame) {
                 Ok(FromClient::Request { id, request }) => self.request(id, request),
@@ -227,6 +173,11 @@ impl RelayConnection {
                 Ok(_) | Err(_) => self.go_away(GoAwayReason::BrokenFrame),
             }
         }
+        let full = !self.closed && !self.work.has_room(&self.bounds);
+        if full && !self.full {
+            self.limited(Limited::Requests);
+        }
+        self.full = full;
     }
 
     fn request(&mut self, id: RequestId, request: Request) {
@@ -255,7 +206,11 @@ impl RelayConnection {
     fn owner_request(&mut self, id: RequestId, mailbox: MailboxId, request: Request) {
         let answer = Pending::Answer(id);
         match request {
-            Request::Create => self.store(answer, 0, StoreRequest::Create { mailbox, new: true }),
+            Request::Create { token } => {
+                let allowed = self.bounds.access.allows(token.as_ref());
+                let request = StoreRequest::Create { mailbox, new: allowed };
+                self.store(Pending::Create { id, allowed }, 0, request);
+            }
             Request::Grant(grant) => self.store(answer, 0, StoreRequest::Grant { mailbox, grant }),
             Request::Revoke(capability) => {
                 self.store(answer, 0, StoreRequest::Revoke { mailbox, capability });
@@ -312,10 +267,7 @@ impl RelayConnection {
     }
 
     fn answered(&mut self, ticket: Ticket, answer: StoreAnswer) {
-        let Some((pending, bytes)) = self.pending.remove(&ticket) else {
-            return;
-        };
-        self.pending_bytes = self.pending_bytes.saturating_sub(bytes);
+        let Some(pending) = self.work.take(ticket) else { return };
         match (pending, answer) {
             (Pending::Ack, _) => {}
             (Pending::Read { subscription }, StoreAnswer::Messages(messages)) => {
@@ -342,8 +294,19 @@ impl RelayConnection {
                 self.answer(id, Answer::Done);
                 self.outbox.push_back(Output::Deleted(mailbox));
             }
+            // It is not there, and access makes none: waiting would not help.
             (
-                Pending::Answer(id) | Pending::Subscribe { id, .. } | Pending::Delete(id, _),
+                Pending::Create { id, allowed: false },
+                StoreAnswer::Refused(Refusal::Later { .. }),
+            ) => {
+                self.limited(Limited::Access);
+                self.answer(id, Answer::Refused(Refusal::Closed));
+            }
+            (
+                Pending::Answer(id)
+                | Pending::Create { id, .. }
+                | Pending::Subscribe { id, .. }
+                | Pending::Delete(id, _),
                 answer,
             ) => match answer {
                 StoreAnswer::Done | StoreAnswer::Made => self.answer(id, Answer::Done),
@@ -363,40 +326,48 @@ impl RelayConnection {
     /// Reads on for the subscriber while the window has room.
     fn deliver(&mut self) {
         let Role::Owner(mailbox) = self.role else { return };
-        if self.closed || self.draining {
+        // A relay that stops leaves in the mailbox what would not be acked any more.
+        if self.closed || self.draining.is_some() {
             return;
         }
         let subscription = self.subscriptions;
-        if let Some((after, messages, bytes)) =
-            self.subscription.as_mut().and_then(Subscription::read)
-        {
-            self.store(
+        match self.subscription.as_mut().map(|open| open.next(&self.bounds)) {
+            None | Some(Next::Nothing) => {}
+            Some(Next::Full) => self.limited(Limited::Window),
+            Some(Next::Read { after, messages, bytes }) => self.store(
                 Pending::Read { subscription },
                 0,
                 StoreRequest::Read { mailbox, after, messages, bytes },
-            );
+            ),
         }
     }
 
     fn store(&mut self, pending: Pending, bytes: usize, request: StoreRequest) {
-        let ticket = self.next;
-        self.next = Ticket(ticket.0.wrapping_add(1));
-        self.pending_bytes = self.pending_bytes.saturating_add(bytes);
-        self.pending.insert(ticket, (pending, bytes));
+        let ticket = self.work.add(pending, bytes);
         self.outbox.push_back(Output::Store { ticket, request });
     }
 
-    /// SPEC §6.8 [bounded-in-flight].
-    fn has_room(&self) -> bool {
-        self.pending.len() < limits::REQUESTS_IN_FLIGHT_MAX
-            && self.pending_bytes < limits::REQUEST_BYTES_IN_FLIGHT_MAX
+    fn limited(&mut self, by: Limited) {
+        self.outbox.push_back(Output::Limited(by));
+    }
+
+    /// SPEC §6.1 [drain-has-grace]: when a connection of a relay that stops is over. Once nothing is under way and
+    /// nothing more comes, or at the end of the grace.
+    fn drained_at(&self) -> Option<Timestamp> {
+        let since = self.draining?;
+        let latest = since.saturating_add(self.bounds.drain_time);
+        if self.work.is_empty() {
+            Some(latest.min(self.heard.max(since).saturating_add(QUIET)))
+        } else {
+            Some(latest)
+        }
     }
 
     fn idle_at(&self) -> Option<Timestamp> {
         match self.role {
-            Role::Undecided => Some(self.heard.saturating_add(limits::FIRST_FRAME_TIME)),
-            Role::Sender if self.pending.is_empty() => {
-                Some(self.heard.saturating_add(limits::SENDER_IDLE_TIME))
+            Role::Undecided => Some(self.heard.saturating_add(self.bounds.first_frame_time)),
+            Role::Sender if self.work.is_empty() => {
+                Some(self.heard.saturating_add(self.bounds.sender_idle_time))
             }
             Role::Sender | Role::Owner(_) => None,
         }
@@ -429,3 +400,5 @@ impl RelayConnection {
 
 /// How long a connection that sends too many frames is not read.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long nothing more must come until a relay that stops takes a client for done.
+const QUIET: Duration = Duration::from_millis(500);

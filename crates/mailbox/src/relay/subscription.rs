@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chopmark_wire::relay::{Deliver, limits};
+use chopmark_wire::relay::Deliver;
+
+use super::bounds::Bounds;
 
 /// Longest envelope there is: with less room than this nothing is read, so that what is read always fits.
 const LARGEST_ENVELOPE: usize = 65_536;
@@ -19,11 +21,31 @@ pub(super) struct Subscription {
     reading: bool,
     /// Something may wait behind the cursor.
     behind: bool,
+    /// The window was found full since there was room.
+    full: bool,
+}
+
+/// What a subscription wants read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing now.
+    Nothing,
+    /// Nothing: the window is full. Said once each time.
+    Full,
+    /// From the store: messages behind this number, so many and so many bytes.
+    Read { after: u64, messages: usize, bytes: usize },
 }
 
 impl Subscription {
     pub(super) const fn new(after: u64) -> Self {
-        Self { cursor: after, outstanding: BTreeMap::new(), bytes: 0, reading: false, behind: true }
+        Self {
+            cursor: after,
+            outstanding: BTreeMap::new(),
+            bytes: 0,
+            reading: false,
+            behind: true,
+            full: false,
+        }
     }
 
     /// Something new is in the mailbox.
@@ -31,17 +53,25 @@ impl Subscription {
         self.behind = true;
     }
 
-    /// What to read now, if anything: after which number, how many messages and bytes.
-    pub(super) fn read(&mut self) -> Option<(u64, usize, usize)> {
-        let messages = limits::WINDOW_MESSAGES.saturating_sub(self.outstanding.len());
-        let bytes = limits::WINDOW_BYTES.saturating_sub(self.bytes);
-        if self.reading || !self.behind || messages == 0 || bytes < LARGEST_ENVELOPE {
-            return None;
+    /// What to read now.
+    pub(super) fn next(&mut self, bounds: &Bounds) -> Next {
+        if self.reading || !self.behind {
+            return Next::Nothing;
         }
+        let messages = bounds.window_messages.saturating_sub(self.outstanding.len());
+        let bytes = bounds.window_bytes.saturating_sub(self.bytes);
+        if messages == 0 || bytes < LARGEST_ENVELOPE {
+            return if core::mem::replace(&mut self.full, true) {
+                Next::Nothing
+            } else {
+                Next::Full
+            };
+        }
+        self.full = false;
         self.reading = true;
         // What arrives while the store reads sets it again.
         self.behind = false;
-        Some((self.cursor, messages, bytes))
+        Next::Read { after: self.cursor, messages, bytes }
     }
 
     /// What the store read, to be delivered in this order.

@@ -104,8 +104,12 @@ pub struct Auth {
     #[prost(bytes = "bytes", tag = "2")]
     pub signature: ::prost::bytes::Bytes,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Create {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Create {
+    /// 32 bytes, where the relay makes mailboxes only for who has one
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub token: ::core::option::Option<::prost::bytes::Bytes>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Grant {
     /// 32 bytes

@@ -264,6 +264,7 @@ pub(crate) static RELAY_AUTH: Shape = Shape {
 /// `chopmark.relay.v1.Create`.
 pub(crate) static RELAY_CREATE: Shape = Shape {
     fields: &[
+        Field { number: 1, kind: Kind::Bytes, max: None, one_of: None },
     ],
 };
 

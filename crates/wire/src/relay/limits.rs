@@ -57,6 +57,8 @@ pub const PREFIX_CONNECTIONS_MAX: usize = 1024;
 /// New mailboxes of one address prefix in an hour.
 pub const PREFIX_CREATES_PER_HOUR: u32 = 256;
 
+/// Time between `GoAway{draining}` and the end of a connection, for what is under way.
+pub const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// Time in which the first frame of a client must arrive.
 pub const FIRST_FRAME_TIME: Duration = Duration::from_secs(10);
 /// Silence after which a sender's connection is closed.

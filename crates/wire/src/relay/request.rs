@@ -4,8 +4,8 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::{
-    Auth, Capability, CapabilityHash, FetchId, Grant, LinkUse, TtlClass, Urgency, frame, is_bucket,
-    limits,
+    AccessToken, Auth, Capability, CapabilityHash, FetchId, Grant, LinkUse, TtlClass, Urgency,
+    frame, is_bucket, limits,
 };
 use crate::{
     generated::{relay as pb, shapes},
@@ -62,7 +62,10 @@ pub enum Request {
     /// Owner: this connection is mine. The first frame of an owner, and only the first.
     Auth(Auth),
     /// Owner: make my mailbox. Making it again changes nothing.
-    Create,
+    Create {
+        /// For a relay that makes mailboxes only for who has one.
+        token: Option<AccessToken>,
+    },
     /// Owner: accept this capability. Granting again replaces rate, expiry and handle.
     Grant(Grant),
     /// Owner: accept this capability no longer. Revoking what is not there changes nothing.
@@ -183,7 +186,9 @@ impl TryFrom<pb::from_client::Body> for Request {
         use pb::from_client::Body;
         Ok(match body {
             Body::Auth(auth) => Self::Auth(auth.try_into()?),
-            Body::Create(_) => Self::Create,
+            Body::Create(create) => {
+                Self::Create { token: create.token.as_deref().map(AccessToken::parse).transpose()? }
+            }
             Body::Grant(grant) => Self::Grant(grant.try_into()?),
             Body::Revoke(revoke) => Self::Revoke(CapabilityHash::parse(&revoke.capability_hash)?),
             Body::Publish(publish) => Self::Publish(publish.try_into()?),
@@ -209,7 +214,9 @@ impl From<&Request> for pb::from_client::Body {
     fn from(request: &Request) -> Self {
         match request {
             Request::Auth(auth) => Self::Auth(auth.into()),
-            Request::Create => Self::Create(pb::Create {}),
+            Request::Create { token } => Self::Create(pb::Create {
+                token: token.as_ref().map(|token| Bytes::copy_from_slice(token.secret().expose())),
+            }),
             Request::Grant(grant) => Self::Grant(grant.into()),
             Request::Revoke(hash) => {
                 Self::Revoke(pb::Revoke { capability_hash: hash.0.to_vec().into() })
