@@ -13,3 +13,11 @@ pub mod cli;
 pub mod endpoint;
 pub mod home;
 pub mod limits;
+pub mod metrics;
+pub mod node;
+pub mod settings;
+pub mod store;
+
+mod prefix;
+mod subscribers;
+mod task;
