@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("testkit", "chopmark-testkit", &["chopmark-core", "chopmark-wire", "chopmark-mailbox"]),
-    ("xtask", "xtask", &["chopmark-core", "chopmark-testkit"]),
+    ("xtask", "xtask", &["chopmark-core", "chopmark-testkit", "chopmark-wire"]),
 ];
 
 /// Packages of others that only some of ours may use.
@@ -34,8 +34,8 @@ const WALLS: &[(&str, &[&str])] = &[
     ("prost-build", &["xtask"]),
     ("protox", &["xtask"]),
     ("cashu", &["pay", "mint"]),
-    ("tokio", &["client", "relay", "mint", "cli"]),
-    ("quinn", &["client", "relay"]),
+    ("tokio", &["client", "relay", "mint", "cli", "xtask"]),
+    ("quinn", &["client", "relay", "xtask"]),
     ("rusqlite", &["client"]),
     ("fjall", &["relay"]),
     ("openmls", &[]),

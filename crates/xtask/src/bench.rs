@@ -1,10 +1,11 @@
-//! `cargo xtask bench AREA`: what we cost beside a peer, measured in one process, in interleaved rounds.
+//! `cargo xtask bench AREA`: what we cost beside a peer, measured in one run, in interleaved rounds.
 //!
 //! Numbers are medians of this machine; the ratio is what counts.
 
 mod core;
+mod relay;
 
-use std::time::Instant;
+use std::{path::PathBuf, time::Instant};
 
 use serde::Serialize;
 
@@ -12,6 +13,28 @@ use crate::Outcome;
 
 /// Rounds of each row: one sample of ours, one of the peer's.
 const ROUNDS: usize = 301;
+
+/// How a benchmark is run.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// What to measure: `core` or `relay`.
+    area: String,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Of the relay: shorter rounds and a tenth of the messages.
+    #[arg(long)]
+    quick: bool,
+    /// Of the relay: only the rows whose group is named so.
+    #[arg(long, value_name = "GROUP")]
+    only: Option<String>,
+    /// Of the relay: this program, not one that is built for it.
+    #[arg(long, value_name = "PATH")]
+    relay: Option<PathBuf>,
+    /// Of the relay, deposits alone: another build of it as one more peer.
+    #[arg(long, value_name = "PATH")]
+    beside: Option<PathBuf>,
+}
 
 /// One line of the result. Without a peer the target is for our own number, else for the ratio.
 #[derive(Serialize)]
@@ -23,7 +46,19 @@ struct Row {
     unit: &'static str,
     ratio: Option<f64>,
     target: f64,
+    /// Whether the target is the least that there should be; else it is the most.
+    at_least: bool,
     met: bool,
+    /// What helps to judge it: raw limits of the machine, costs.
+    beside: Vec<Beside>,
+}
+
+/// A number that has no target.
+#[derive(Clone, Serialize)]
+struct Beside {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
 }
 
 /// What is measured.
@@ -55,39 +90,69 @@ struct Race<'a> {
 /// Whatever went wrong while measuring: there is no number then.
 type Failed = Box<dyn std::error::Error>;
 
-/// Measures `area` and prints a table, or one JSON object a line.
-#[allow(clippy::print_stdout, reason = "its result is for the person who ran it")]
-pub(crate) fn run(area: &str, json: bool) -> Outcome {
-    let contests = match area {
-        "core" => core::contests()?,
-        other => return Err(format!("no benchmark of {other}; there is one of core").into()),
-    };
+/// Measures the area and prints a table, or one JSON object a line.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let area = options.area.as_str();
     if cfg!(debug_assertions) {
         eprintln!("note: a debug build; `cargo run --release -p xtask -- bench {area}` counts");
     }
+    let json = options.json;
+    match area {
+        "core" => {
+            header(json);
+            for contest in core::contests()? {
+                let row = match contest {
+                    Contest::Race(race) => measure(race)?,
+                    Contest::Bound(bound) => take(bound)?,
+                };
+                print(&row, json)?;
+            }
+            footer(core::PEER, json);
+            Ok(())
+        }
+        "relay" => {
+            header(json);
+            relay::run(options, &mut |row| print(&row, json))?;
+            footer(relay::PEERS, json);
+            Ok(())
+        }
+        other => {
+            Err(format!("no benchmark of {other}; there is one of core and one of relay").into())
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "its result is for the person who ran it")]
+fn header(json: bool) {
     if !json {
         println!(
             "{:<44} {:>9} {:>9}  {:<5} {:>6} {:>9}  met",
             "", "ours", "peer", "unit", "ratio", "target"
         );
     }
-    for contest in contests {
-        let row = match contest {
-            Contest::Race(race) => measure(race)?,
-            Contest::Bound(bound) => take(bound)?,
-        };
-        if json {
-            println!("{}", serde_json::to_string(&row)?);
-        } else {
-            let Row { name, ours, peer, peer_name: _, unit, ratio, target, met } = row;
-            let met = if met { "yes" } else { "no" };
-            let [peer, ratio] =
-                [peer, ratio].map(|it| it.map_or(String::new(), |it| format!("{it:.2}")));
-            println!("{name:<44} {ours:>9.2} {peer:>9}  {unit:<5} {ratio:>6} {target:>9.2}  {met}");
-        }
-    }
+}
+
+#[allow(clippy::print_stdout, reason = "its result is for the person who ran it")]
+fn footer(peer: &str, json: bool) {
     if !json {
-        println!("peer: {}", core::PEER);
+        println!("peer: {peer}");
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "its result is for the person who ran it")]
+fn print(row: &Row, json: bool) -> Outcome {
+    if json {
+        println!("{}", serde_json::to_string(row)?);
+        return Ok(());
+    }
+    let Row { name, ours, peer, peer_name: _, unit, ratio, target, at_least, met, beside } = row;
+    let met = if *met { "yes" } else { "no" };
+    let [peer, ratio] = [peer, ratio].map(|it| it.map_or(String::new(), |it| format!("{it:.2}")));
+    let bound = if *at_least { ">" } else { "" };
+    let target = format!("{bound}{target:.2}");
+    println!("{name:<44} {ours:>9.2} {peer:>9}  {unit:<5} {ratio:>6} {target:>9}  {met}");
+    for Beside { name, value, unit } in beside {
+        println!("    {name:<50} {value:>11.2}  {unit}");
     }
     Ok(())
 }
@@ -114,7 +179,9 @@ fn measure(race: Race<'_>) -> Result<Row, Failed> {
         unit: "us",
         ratio: Some(rounded(ratio)),
         target,
+        at_least: false,
         met: ratio <= target,
+        beside: Vec::new(),
     })
 }
 
@@ -123,7 +190,8 @@ fn take(bound: Bound<'_>) -> Result<Row, Failed> {
     let samples: Result<Vec<f64>, Failed> = (0..rounds).map(|_| ours()).collect();
     let ours = rounded(median(samples?));
     let (peer, peer_name, ratio) = (None, core::PEER, None);
-    Ok(Row { name, ours, peer, peer_name, unit, ratio, target, met: ours <= target })
+    let (at_least, met, beside) = (false, ours <= target, Vec::new());
+    Ok(Row { name, ours, peer, peer_name, unit, ratio, target, at_least, met, beside })
 }
 
 fn rounded(value: f64) -> f64 {

@@ -32,14 +32,8 @@ enum Chore {
     },
     /// Run the tests of every covered attack, and say how many there are.
     Attacks,
-    /// Measure an area beside a peer: `core`.
-    Bench {
-        /// What to measure.
-        area: String,
-        /// One JSON object a line instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Measure an area beside a peer.
+    Bench(bench::Options),
     /// Break each defence that tests/mutants/ names, one at a time, and see its tests fail.
     Mutants {
         /// Only those whose name, area or broken file contains this.
@@ -64,7 +58,7 @@ fn main() -> ExitCode {
         Chore::Codegen { check: true } => codegen::check(),
         Chore::Codegen { check: false } => codegen::write(),
         Chore::Attacks => attacks::run(),
-        Chore::Bench { area, json } => bench::run(&area, json),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Mutants { filter } => mutants::run(&filter),
         Chore::Seeds => seeds::write(),
         Chore::Vectors { write } => vectors::run(write),
