@@ -1,25 +1,12 @@
 //! The command line of `chopmark-relay`, and of the hidden command that runs a relay inside another program.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
-use chopmark_core::signature::SigningKey;
-use chopmark_wire::{
-    address::RelayAddress,
-    relay::{RelayHash, RelayId},
-};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    home::Home,
-    limits::Limits,
-    node::{Node, Settings},
-    store::Space,
+    command::{self, Told},
+    settings::{ENVIRONMENT, Fault, Loaded, Settings, Sources, load},
 };
 
 /// Run a Chopmark relay: mailboxes that neither you nor anyone else can read.
@@ -32,190 +19,148 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT. The first line on standard output is the relay's address.
+    /// Make the data folder, the relay's identity, and a relay.toml that explains every key.
+    Init(Common),
+    /// Serve until SIGTERM, SIGINT or `drain`. The first line on standard output is the relay's address.
     Run {
-        /// No configuration: loopback only, a port that is free, data in ./chopmark-relay-dev.
+        /// No configuration: loopback only, a port that is free, data in ./chopmark-relay-dev, no page, no sandbox.
         #[arg(long)]
         dev: bool,
-        /// The folder for everything that the relay keeps.
-        #[arg(long, value_name = "DIR", env = "CHOPMARK_RELAY_DATA")]
-        data: Option<PathBuf>,
-        /// Where to listen, UDP.
-        #[arg(long, value_name = "IP:PORT", env = "CHOPMARK_RELAY_LISTEN")]
-        listen: Option<SocketAddr>,
-        /// The name and port under which clients reach it, if not where it listens.
-        #[arg(long, value_name = "HOST:PORT", env = "CHOPMARK_RELAY_PUBLIC")]
-        public: Option<String>,
-        /// Space on the disk, in MiB, below which no message is taken.
-        #[arg(long, value_name = "MIB", default_value_t = 64)]
-        keep_free: u64,
+        #[command(flatten)]
+        common: Common,
     },
-    /// Make the data folder and the relay's identity, and print the identity's hash.
-    Init {
-        /// The folder for everything that the relay keeps.
-        #[arg(long, value_name = "DIR", env = "CHOPMARK_RELAY_DATA")]
-        data: PathBuf,
+    /// Say everything that is wrong before a start, and where each setting came from.
+    Check {
+        /// Every setting with its value and where that came from.
+        #[arg(long)]
+        values: bool,
+        /// Every key, explained, as a relay.toml.
+        #[arg(long)]
+        keys: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Say how the running relay is.
+    Status(Common),
+    /// Stop the running relay with grace, and wait until it is gone.
+    Drain(Common),
+    /// Write messages and identity into a new file, while the relay runs or not.
+    Backup {
+        /// The file to make. It holds the relay's identity: keep it as safe as the relay.
+        to: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Fill an empty data folder from a backup. Clients notice, and send again what was not acknowledged.
+    Restore {
+        /// The file that `backup` made.
+        from: PathBuf,
+        #[command(flatten)]
+        common: Common,
     },
 }
 
-/// The port that a relay listens on unless told otherwise.
-const PORT: u16 = 7667;
-const MIB: u64 = 1024 * 1024;
-
-/// Runs the command until it is done. Exit codes: 0 done or drained, 1 cannot start, 2 wrong arguments, 3 the store
-/// failed while running.
-pub fn run(args: Args) -> ExitCode {
-    log();
-    match args.command {
-        Command::Init { data } => match Home::open(&data) {
-            Ok(home) => print(&hex(&hash(home.identity()))),
-            Err(error) => complain(&error),
-        },
-        Command::Run { dev, data, listen, public, keep_free } => {
-            let data = data.unwrap_or_else(|| {
-                PathBuf::from(if dev { "chopmark-relay-dev" } else { "chopmark-relay-data" })
-            });
-            let listen = listen.unwrap_or(if dev {
-                (Ipv4Addr::LOCALHOST, 0).into()
-            } else {
-                (Ipv6Addr::UNSPECIFIED, PORT).into()
-            });
-            let space = Space { floor: keep_free.saturating_mul(MIB), ..Space::DEFAULT };
-            serve(&data, listen, public, space)
-        }
-    }
-}
-
-/// Logs this crate's own lines to standard error, at the level that `CHOPMARK_LOG` names (info by default), and no
-/// other crate's at any level: quinn's hold addresses, fjall's hold paths.
-fn log() {
-    let level = std::env::var("CHOPMARK_LOG").ok().and_then(|level| level.parse().ok());
-    let level = level.unwrap_or(tracing::Level::INFO);
-    let filter = tracing_subscriber::EnvFilter::new(format!("off,chopmark_relay={level}"));
-    // An error means that a program around this one logs already, by its own rules.
-    let _ = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .try_init();
-}
-
-/// No core dump, nobody of this user looks into our memory, no file that others can read: they hold the keys of mailboxes and what waits in them.
-fn keep_to_ourselves() {
-    use rustix::process::{Resource, Rlimit, setrlimit, umask};
-    // Whatever the folder's own mode is, and whoever makes the file.
-    umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let limited = setrlimit(Resource::Core, none);
-    #[cfg(target_os = "linux")]
-    let limited = limited.and_then(|()| {
-        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)
-    });
-    if let Err(error) = limited {
-        tracing::warn!(%error, "core dumps could not be switched off");
-    }
-}
-
-fn serve(
-    data: &std::path::Path,
-    listen: SocketAddr,
+/// What every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Common {
+    /// The settings; else ./relay.toml or /etc/chopmark-relay/relay.toml, if there is one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The folder for everything that the relay keeps.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to listen, UDP.
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<String>,
+    /// The name and port under which clients reach the relay, if not where it listens.
+    #[arg(long, value_name = "HOST:PORT")]
     public: Option<String>,
-    space: Space,
-) -> ExitCode {
-    keep_to_ourselves();
-    let home = match Home::open(data) {
-        Ok(home) => home,
-        Err(error) => return complain(&error),
-    };
-    let hash = hash(home.identity());
-    let named = match public.map(|public| RelayAddress::from_host_port(&public, hash.0)) {
-        Some(Ok(address)) => Some(address),
-        Some(Err(error)) => return complain(&error),
-        None => None,
-    };
-    let unnamed = named.is_none() && listen.ip().is_unspecified();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&error),
-    };
-    let code = runtime.block_on(async {
-        let public = named.as_ref().map(|named| (named.host().to_owned(), named.port()));
-        let settings =
-            Settings { listen, public, space, limits: Limits::default(), certificate: None };
-        let node = match Node::start(home, &settings) {
-            Ok(node) => node,
-            Err(error) => return complain(&error),
-        };
-        let address = match named.map_or_else(|| address(&node, &hash), Ok) {
-            Ok(address) => address,
-            Err(error) => return complain(&error),
-        };
-        // Before anybody knows that we run: a signal that comes at once is heard.
-        let signals = signal(SignalKind::terminate())
-            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-        let signals = match signals {
-            Ok(signals) => signals,
-            Err(error) => return complain(&error),
-        };
-        print(&address.to_string());
-        tracing::info!("relay ready");
-        if unnamed {
-            tracing::warn!(
-                "listening everywhere under no name: clients elsewhere need --public HOST:PORT"
-            );
-        }
-        until_stopped(node, signals).await
-    });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    code
+    /// Space on the disk below which no message is taken, as "64 MiB"; a bare number counts MiB.
+    #[arg(long, value_name = "SIZE")]
+    keep_free: Option<String>,
+    /// Any key of relay.toml: --set limits.connections=1000
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
-async fn until_stopped(node: Node, (mut terminate, mut interrupt): (Signal, Signal)) -> ExitCode {
-    tokio::select! {
-        why = node.failed() => {
-            tracing::error!("{why}");
-            return ExitCode::from(3);
+impl Common {
+    /// Where the settings are to be looked for.
+    pub(crate) fn sources(&self, dev: bool) -> Sources {
+        let mut flags: Vec<(String, String)> = Vec::new();
+        let data = self.data.as_ref().map(|data| data.display().to_string());
+        let named = [
+            ("data", &data),
+            ("listen", &self.listen),
+            ("public", &self.public),
+            ("store.keep_free", &self.keep_free),
+        ];
+        for (key, text) in named {
+            flags.extend(text.as_ref().map(|text| (key.to_owned(), text.clone())));
         }
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        // Without a `=` the value is empty, and the key says what it must be.
+        let set = self.set.iter().map(|set| set.split_once('=').unwrap_or((set, "")));
+        flags.extend(set.map(|(key, text)| (key.trim().to_owned(), text.trim().to_owned())));
+        let mut environment: Vec<_> = std::env::vars_os()
+            .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+            .collect();
+        // One name for the log of all our programs; the relay's own stands over it.
+        let level = |name: &str| environment.iter().any(|(known, _)| known == name);
+        let own = format!("{ENVIRONMENT}LOG_LEVEL");
+        if !level(&own)
+            && let Some((name, _)) = environment.iter_mut().find(|(name, _)| name == "CHOPMARK_LOG")
+        {
+            *name = own;
+        }
+        let dev = dev.then(|| {
+            let keys = [
+                ("data", "chopmark-relay-dev"),
+                ("listen", "127.0.0.1:0"),
+                ("admin.listen", "none"),
+                ("sandbox", "off"),
+            ];
+            ("--dev", keys.map(|(key, text)| (key, text.to_owned())).to_vec())
+        });
+        let no_file = dev.is_some();
+        Sources { file: self.config.clone(), no_file, presets: dev, environment, flags }
     }
-    tracing::info!("draining");
-    node.drain().await;
-    tracing::info!("stopped");
-    ExitCode::SUCCESS
-}
 
-/// Where it listens. An address of all interfaces is nobody's: loopback stands for it.
-fn address(node: &Node, hash: &RelayHash) -> Result<RelayAddress, Box<dyn std::error::Error>> {
-    let local = node.local_addr()?;
-    let host = match local {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => "127.0.0.1".to_owned(),
-        SocketAddr::V4(v4) => v4.ip().to_string(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => "[::1]".to_owned(),
-        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
-    };
-    Ok(RelayAddress::new(&host, local.port(), hash.0)?)
-}
+    /// The settings, or every fault in them told and the code to leave with.
+    pub(crate) fn settings(&self, dev: bool) -> Result<Loaded<Settings>, Told> {
+        load(&self.sources(dev)).map_err(|faults| self.faulty(&faults))
+    }
 
-fn hash(identity: &SigningKey) -> RelayHash {
-    RelayId::of(&identity.verifying_key()).short()
-}
-
-fn hex(hash: &RelayHash) -> String {
-    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The one place that writes to standard output.
-fn print(line: &str) -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+    fn faulty(&self, faults: &[Fault]) -> Told {
+        if self.json {
+            let faults: Vec<_> = faults
+                .iter()
+                .map(|fault| {
+                    serde_json::json!({
+                        "key": fault.key, "origin": fault.origin.to_string(), "why": fault.why,
+                    })
+                })
+                .collect();
+            return Told::wrong_settings()
+                .line(serde_json::json!({ "faults": faults }).to_string());
+        }
+        let lines = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ");
+        Told::wrong_settings().complaint(format!("the settings are wrong:\n  {lines}"))
     }
 }
 
-fn complain(error: &(impl std::fmt::Display + ?Sized)) -> ExitCode {
-    let _ = writeln!(std::io::stderr().lock(), "chopmark-relay: {error}");
-    ExitCode::FAILURE
+/// Runs the command until it is done. Exit codes: 0 done or drained, 1 it cannot be done, 2 wrong arguments or settings,
+/// 3 the store failed while running.
+pub fn run(args: Args) -> ExitCode {
+    let told = match args.command {
+        Command::Run { dev, common } => command::run::run(&common, dev),
+        Command::Init(common) => command::init::run(&common),
+        Command::Check { values, keys, common } => command::check::run(&common, values, keys),
+        Command::Status(common) => command::status::run(&common),
+        Command::Drain(common) => command::drain::run(&common),
+        Command::Backup { to, common } => command::backup::run(&common, &to),
+        Command::Restore { from, common } => command::restore::run(&common, &from),
+    };
+    told.tell()
 }

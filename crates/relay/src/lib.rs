@@ -9,6 +9,7 @@
 //!
 //! Start at [`cli::run`] for the program, at [`node::Node`] for a relay inside another one.
 
+pub mod certificate;
 pub mod cli;
 pub mod endpoint;
 pub mod home;
@@ -18,6 +19,12 @@ pub mod node;
 pub mod settings;
 pub mod store;
 
+mod access;
+mod admin;
+mod command;
+mod confine;
+mod log;
 mod prefix;
+mod running;
 mod subscribers;
 mod task;

@@ -89,6 +89,13 @@ pub struct LimitsError {
     most: u64,
 }
 
+impl LimitsError {
+    /// The field.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 impl Limits {
     /// Whether a relay can work with these.
     ///

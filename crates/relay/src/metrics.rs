@@ -1,14 +1,20 @@
 //! What the relay counts: every metric in one table, and handles that cost an atomic addition.
 //!
 //! A metric is of the relay as a whole. No label holds an address, a prefix or an identifier (SPEC §6.8
-//! [log-names-nobody]).
+//! [log-names-nobody]); the only label is the name of a limit.
 //!
 //! Start at [`Metrics`].
 
-use std::fmt;
+use std::{fmt, sync::atomic::Ordering};
 
 pub use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
-use prometheus_client::{encoding::text, registry::Registry};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::family::Family,
+    registry::Registry,
+};
+
+use crate::limits::{Bites, Limit};
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +40,18 @@ macro_rules! metrics {
         /// The handles of all metrics, and the registry that writes them out. Shared as an `Arc`.
         pub struct Metrics {
             registry: Registry,
+            limited: Vec<Counter>,
             $($(#[doc = $about])+ pub $handle: $kind,)+
         }
 
         impl Metrics {
             /// The table.
             pub const TABLE: &[Metric] = &[
+                Metric {
+                    name: "chopmark_relay_limited_total",
+                    kind: "counter",
+                    about: "How often each limit was met, by limit.",
+                },
                 $(Metric {
                     name: metrics!(@name $kind $name),
                     kind: metrics!(@kind $kind),
@@ -50,13 +62,14 @@ macro_rules! metrics {
             /// Everything at zero.
             pub fn new() -> Self {
                 let mut registry = Registry::with_prefix("chopmark_relay");
+                let limited = register_limited(&mut registry);
                 $(
                     let $handle: $kind = metrics!(@make $kind $($buckets)?);
                     // The registry ends the sentence.
                     let about = concat!($($about),+).trim_ascii().trim_end_matches('.');
                     registry.register($name, about, $handle.clone());
                 )+
-                Self { registry, $($handle,)+ }
+                Self { registry, limited, $($handle,)+ }
             }
         }
     };
@@ -71,21 +84,19 @@ metrics! {
     connections: Gauge("connections");
     /// Handshakes that are under way.
     handshakes: Gauge("handshakes");
-    /// Connections that were made.
-    connected: Counter("connections");
-    /// Handshakes that failed or took too long.
+    /// Connections that came through their handshake.
+    connected: Counter("connected");
+    /// Connections that did not come through their handshake.
     handshakes_failed: Counter("handshakes_failed");
-    /// Newcomers that were asked to prove their address.
-    retries: Counter("retries");
     /// Mailboxes that are listened to.
     subscriptions: Gauge("subscriptions");
     /// Deposits that were stored.
     stored: Counter("messages_stored");
     /// Deposits that were known already, and answered again.
     repeated: Counter("messages_repeated");
-    /// Deposits that were refused.
-    refused: Counter("messages_refused");
-    /// Messages that were sent to their owners.
+    /// Requests that were refused, deposits and others.
+    refused: Counter("requests_refused");
+    /// Messages that were handed to their owners, and again to one that came back before it acknowledged.
     delivered: Counter("messages_delivered");
     /// Messages that their owners acknowledged.
     acknowledged: Counter("messages_acknowledged");
@@ -130,7 +141,28 @@ metrics! {
 /// Bounds of the buckets: a good disk to a dying one.
 const COMMIT_SECONDS: [f64; 10] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.03, 0.1, 0.3, 1.0, 5.0];
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Label {
+    limit: &'static str,
+}
+
+/// Every limit, met or not, so that an alert sees the first time.
+fn register_limited(registry: &mut Registry) -> Vec<Counter> {
+    let family = Family::<Label, Counter>::default();
+    registry.register("limited", "How often each limit was met, by limit", family.clone());
+    let counter = |limit: &Limit| family.get_or_create_owned(&Label { limit: limit.name() });
+    Limit::ALL.iter().map(counter).collect()
+}
+
 impl Metrics {
+    /// Takes over how often each limit was met.
+    pub fn set_limited(&self, bites: &Bites) {
+        for (counter, limit) in self.limited.iter().zip(Limit::ALL) {
+            // The same number, whoever else looks meanwhile.
+            counter.inner().store(bites.count(*limit), Ordering::Relaxed);
+        }
+    }
+
     /// Everything, in the text format that Prometheus scrapes (OpenMetrics 1.0).
     ///
     /// # Errors
@@ -163,6 +195,11 @@ mod tests {
     fn what_is_scraped_is_what_the_table_says_and_all_of_it() {
         let metrics = Metrics::new();
         metrics.commit_seconds.observe(0.004);
+        let bites = Bites::default();
+        bites.add(Limit::SlowReaders);
+        bites.add(Limit::SlowReaders);
+        metrics.set_limited(&bites);
+        metrics.set_limited(&bites);
         metrics.free.set(1 << 40);
         let mut text = String::new();
         metrics.write(&mut text).unwrap();
@@ -180,6 +217,12 @@ mod tests {
         assert_eq!(table.len(), Metrics::TABLE.len(), "a name stands twice");
         assert!(text.contains("\nchopmark_relay_disk_free_bytes 1099511627776\n"), "{text}");
         assert!(text.ends_with("# EOF\n"));
+        for limit in Limit::ALL {
+            let count = if *limit == Limit::SlowReaders { 2 } else { 0 };
+            let line =
+                format!("chopmark_relay_limited_total{{limit=\"{}\"}} {count}\n", limit.name());
+            assert!(text.contains(&line), "{line}");
+        }
         for line in Metrics::TABLE {
             assert!(line.about.ends_with('.'), "{}", line.name);
         }

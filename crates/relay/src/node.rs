@@ -22,8 +22,9 @@ use crate::{
     endpoint::{self, Certificate, ListenError},
     home::Home,
     limits::{Bites, Limit, Limits, LimitsError},
+    metrics::Metrics,
     prefix::{Creates, Crowd},
-    store::{FjallDisk, Shelf, Space, StoreError, Writer},
+    store::{FjallDisk, Shelf, Source, Space, StoreError, Writer},
     subscribers::Subscribers,
     task,
 };
@@ -36,7 +37,34 @@ pub struct Node {
     writer: Option<(Writer, JoinHandle<()>)>,
     /// Chain and key of the certificate, kept for when the limits change.
     certificate: Mutex<Certificate>,
+    source: Source,
     home: Home,
+}
+
+/// What a node has at this moment, for who watches it. Cheap to clone; stays when the node is gone, at what was.
+#[derive(Clone)]
+pub struct Gauges(Arc<Shared>);
+
+impl Gauges {
+    /// How often each limit was met.
+    pub fn bites(&self) -> &Bites {
+        &self.0.bites
+    }
+
+    /// Connections, those in their handshake included.
+    pub fn connections(&self) -> usize {
+        self.0.open.load(Ordering::Acquire)
+    }
+
+    /// Handshakes.
+    pub fn handshakes(&self) -> usize {
+        self.0.opening.load(Ordering::Acquire)
+    }
+
+    /// Mailboxes that somebody listens to.
+    pub fn subscribers(&self) -> usize {
+        self.0.subscribers.count()
+    }
 }
 
 /// What every connection task sees.
@@ -47,6 +75,7 @@ pub(crate) struct Shared {
     public: (String, u16),
     limits: RwLock<Arc<Limits>>,
     pub(crate) bites: Arc<Bites>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) subscribers: Subscribers,
     /// Becomes `true` once, when the relay stops.
     pub(crate) draining: watch::Sender<bool>,
@@ -98,6 +127,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What TLS shows from the first connection on; one made now if `None`.
     pub certificate: Option<Certificate>,
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Node {
@@ -113,6 +144,7 @@ impl Node {
         }
         let epoch = epoch?;
         let disk = FjallDisk::open(home.folder(), settings.space)?;
+        let source = disk.source();
         let shelf = Shelf::open(disk, || epoch)?;
         let certificate = match &settings.certificate {
             Some(certificate) => certificate.clone(),
@@ -131,6 +163,7 @@ impl Node {
             public,
             limits: RwLock::new(Arc::new(settings.limits.clone())),
             bites: Arc::default(),
+            metrics: Arc::clone(&settings.metrics),
             subscribers: Subscribers::default(),
             draining: watch::Sender::new(false),
             opening: AtomicUsize::new(0),
@@ -156,6 +189,7 @@ impl Node {
             relay,
             writer: Some((writer, thread)),
             certificate: Mutex::new(certificate),
+            source,
             home,
         })
     }
@@ -207,24 +241,14 @@ impl Node {
         Ok(())
     }
 
-    /// How often each limit was met.
-    pub fn bites(&self) -> Arc<Bites> {
-        Arc::clone(&self.shared.bites)
+    /// What it has at each moment, for who watches it.
+    pub fn gauges(&self) -> Gauges {
+        Gauges(Arc::clone(&self.shared))
     }
 
-    /// Connections at this moment, those in their handshake included.
-    pub fn connections(&self) -> usize {
-        self.shared.open.load(Ordering::Acquire)
-    }
-
-    /// Handshakes at this moment.
-    pub fn handshakes(&self) -> usize {
-        self.shared.opening.load(Ordering::Acquire)
-    }
-
-    /// Mailboxes that somebody listens to at this moment.
-    pub fn subscribers(&self) -> usize {
-        self.shared.subscribers.count()
+    /// Its store, to be backed up meanwhile.
+    pub fn store(&self) -> Source {
+        self.source.clone()
     }
 
     /// Stops: nobody new is let in, every client is told at once, what is under way and what still comes is answered until

@@ -12,9 +12,11 @@ pub mod value;
 
 use std::path::{Path, PathBuf};
 
-pub use keys::{Admin, Certificate, Limits, Log, Settings, Store};
+use chopmark_mailbox::relay::Access as WhoMay;
+
+pub use keys::{Access, Admin, Certificate, Limits, Log, Settings, Store};
 pub use layers::{Fault, Key, Keys, Loaded, Origin};
-pub use value::{CertificateMode, HostPort, Level, LogFormat, Sandbox, Size};
+pub use value::{AccessMode, CertificateMode, HostPort, Level, LogFormat, Sandbox, Size};
 
 /// What stands before every variable of the environment that is a setting: `limits.connections` is
 /// `CHOPMARK_RELAY_LIMITS_CONNECTIONS`.
@@ -31,6 +33,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// Neither of the two: what is asked for on the command line is all there is.
     pub no_file: bool,
+    /// Keys and values under everything else, and what asks for them: `--dev`.
+    pub presets: Option<(&'static str, Vec<(&'static str, String)>)>,
     /// Names and values of the environment.
     pub environment: Vec<(String, String)>,
     /// Keys and values of the command line.
@@ -61,15 +65,29 @@ pub fn load(sources: &Sources) -> Result<Loaded<Settings>, Vec<Fault>> {
             Err(error) => return Err(vec![Fault::unreadable(path, &error)]),
         },
     };
-    let file = file.as_ref().map(|(path, text)| (*path, text.as_str()));
-    let loaded = layers::load(ENVIRONMENT, file, &sources.environment, &sources.flags)?;
+    let layers = layers::Layers {
+        presets: sources.presets.as_ref().map(|(by, keys)| (*by, keys.as_slice())),
+        file: file.as_ref().map(|(path, text)| (*path, text.as_str())),
+        prefix: ENVIRONMENT,
+        environment: &sources.environment,
+        flags: &sources.flags,
+    };
+    let loaded = layers::load(&layers)?;
     let faults = faults(&loaded);
     if faults.is_empty() { Ok(loaded) } else { Err(faults) }
 }
 
+/// The key of a field of the node's limits.
+fn key_of(field: &str) -> &'static str {
+    let field = field.rsplit('.').next().unwrap_or(field).replace("bytes", "size");
+    let key = format!("limits.{field}");
+    let known = Settings::keys().iter().find(|known| known.name == key);
+    known.map_or("limits.connections", |known| known.name)
+}
+
 /// What is right alone and wrong together.
 fn faults(loaded: &Loaded<Settings>) -> Vec<Fault> {
-    let Settings { certificate, admin, limits, .. } = &loaded.values;
+    let Settings { certificate, admin, access, limits, .. } = &loaded.values;
     let mut faults = Vec::new();
     let mut fault = |key: &'static str, why: &str| {
         faults.push(Fault::of(key, loaded.origin(key).clone(), why.to_owned()));
@@ -96,11 +114,11 @@ fn faults(loaded: &Loaded<Settings>) -> Vec<Fault> {
     if admin.listen.is_some_and(|listen| !listen.ip().is_loopback()) {
         fault("admin.listen", "must be a loopback address: the page has no password");
     }
-    if limits.handshakes > limits.connections {
-        fault("limits.handshakes", "must not exceed limits.connections");
+    if access.mode == AccessMode::Tokens && access.tokens.is_none() {
+        fault("access.tokens", "mode \"tokens\" needs the path of a file here");
     }
-    if limits.prefix_connections > limits.connections {
-        fault("limits.prefix_connections", "must not exceed limits.connections");
+    if let Err(error) = limits.of_node(WhoMay::Closed).check() {
+        fault(key_of(error.name()), &error.to_string());
     }
     faults
 }

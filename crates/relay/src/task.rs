@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     endpoint::channel_binding,
     limits::{Limit, Limits},
+    metrics::Metrics,
     node::{Shared, now},
     prefix::{Place, Prefix},
     store::{
@@ -51,9 +52,16 @@ pub(crate) async fn serve(
     let (connection, machine, sink, source) = match opened {
         Ok(Some(opened)) => opened,
         // The client is gone, or was never one.
-        Ok(None) => return,
-        Err(_) => return shared.bites.add(Limit::HandshakeTime),
+        Ok(None) => {
+            shared.metrics.handshakes_failed.inc();
+            return;
+        }
+        Err(_) => {
+            shared.metrics.handshakes_failed.inc();
+            return shared.bites.add(Limit::HandshakeTime);
+        }
     };
+    shared.metrics.connected.inc();
     let (answers_to, answers) = unbounded_channel();
     let mut task = Task {
         shared: Arc::clone(&shared),
@@ -129,6 +137,7 @@ impl Task {
                     self.machine.handle(now(), Input::Bytes(&chunk.bytes));
                 }
                 Some((ticket, answer)) = self.answers.recv() => {
+                    count(&self.shared.metrics, answer.as_ref());
                     if answer == Some(StoreAnswer::Made) {
                         self.shared.creates.made(now(), self.prefix, &self.limits);
                     }
@@ -169,6 +178,9 @@ impl Task {
                     {
                         *new = false;
                     }
+                    if let StoreRequest::Ack { seqs, .. } = &request {
+                        self.shared.metrics.acknowledged.inc_by(seqs.len() as u64);
+                    }
                     self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket)).await;
                 }
                 Output::Subscribed(mailbox) => {
@@ -206,6 +218,17 @@ impl Task {
         drop(slow);
         written.ok().map(|()| true)
     }
+}
+
+/// What the relay did, as a whole.
+fn count(metrics: &Metrics, answer: Option<&StoreAnswer>) {
+    match answer {
+        Some(StoreAnswer::Stored { arrived: Some(_) }) => metrics.stored.inc(),
+        Some(StoreAnswer::Stored { arrived: None }) => metrics.repeated.inc(),
+        Some(StoreAnswer::Refused(_)) => metrics.refused.inc(),
+        Some(StoreAnswer::Messages(messages)) => metrics.delivered.inc_by(messages.len() as u64),
+        _ => 0,
+    };
 }
 
 /// How long to sleep for a machine that wants to be woken then.

@@ -2,10 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use chopmark_mailbox::relay::{Access as WhoMay, Bounds};
+
 use super::{
     layers::{Key, Keys},
-    value::{CertificateMode, HostPort, Level, LogFormat, Sandbox, Size, Value},
+    value::{AccessMode, CertificateMode, HostPort, Level, LogFormat, Sandbox, Size, Value},
 };
+use crate::limits;
 
 /// Makes a struct a section and a [`Key`] a line. A key is `live` when SIGHUP gives it a new value, else `fixed` until
 /// the next start.
@@ -148,44 +151,120 @@ table! {
         /// A file that is given up when the disk is full, so that acks can still be written.
         ballast: Size = Size::mib(16), fixed;
         /// Requests of all connections that may wait for the writer; more make their connections wait.
-        queue: usize = 4096, fixed;
+        queue_requests: usize = 4096, fixed;
         /// Requests that share one sync at most.
-        batch: usize = 1024, fixed;
+        batch_requests: usize = 1024, fixed;
         /// How often expired messages are looked for.
         sweep_every: Duration = Duration::from_secs(60), fixed;
     }
 
-    /// What the relay gives at most.
+    /// Who may make mailboxes here. Whoever has one opens it in every mode.
+    [access]
+    pub struct Access {
+        /// Everyone within the share of an address prefix, who shows a token, or nobody.
+        mode: AccessMode = AccessMode::Open, live;
+        /// File of the hashes of the tokens of the mode `tokens`, 64 hexadecimal digits a line; `#` begins a remark.
+        tokens: Option<PathBuf> = None, live;
+    }
+
+    /// What the relay gives at most. A change is for newcomers; who is here stays under what was. How often each was met
+    /// is counted in `chopmark_relay_limited_total`.
     [limits]
     pub struct Limits {
         /// Connections at once; beyond, newcomers are refused.
-        connections: usize = 8192, live;
-        /// Handshakes under way; beyond, a newcomer proves its address first (Retry).
-        handshakes: usize = 64, live;
-        /// Connections at once of one /24 or /48, loopback excepted; beyond, that prefix is refused.
-        prefix_connections: usize = 1024, live;
-        /// New mailboxes an hour of one /24 or /48, loopback excepted; beyond, that prefix is told to come later.
-        prefix_mailboxes_per_hour: u32 = 256, live;
-        /// Prefixes whose new mailboxes are counted; beyond, unknown prefixes make none.
-        prefixes: usize = 65_536, live;
-        /// How long a handshake may take; beyond, it is dropped.
-        handshake_time: Duration = Duration::from_secs(10), live;
-        /// How long a client may take to read what it is sent; beyond, it is dropped and its messages stay on disk.
-        write_time: Duration = Duration::from_secs(30), live;
-        /// How long clients have to leave when the relay drains; beyond, they are cut off.
-        drain_time: Duration = Duration::from_secs(20), live;
-        /// Connections that may wait to be looked at; beyond, packets of more are dropped.
-        incoming: usize = 1024, fixed;
-        /// Bytes that one such connection may have sent.
-        incoming_size: Size = Size::kib(16), fixed;
-        /// Bytes that all of them together may have sent.
-        incoming_size_total: Size = Size::mib(8), fixed;
-        /// Bytes that a connection may have sent that are not read yet.
-        receive_window: Size = Size::kib(128), fixed;
-        /// Bytes that wait for one client to take them.
-        send_window: Size = Size::kib(384), fixed;
+        connections: usize = node().connections, live;
+        /// Handshakes under way; beyond, newcomers are refused.
+        handshakes: usize = node().handshakes, live;
+        /// Handshakes under way from which on a newcomer must prove its address first (Retry).
+        retry_above: usize = node().retry_above, live;
+        /// How long a handshake may take; beyond, it is given up.
+        handshake_time: Duration = node().handshake_time, live;
+        /// How long an answer to Retry is good.
+        retry_token_time: Duration = node().retry_token_time, live;
+        /// Connections at once of one /24 or /48, loopback excepted; beyond, newcomers from there are refused.
+        prefix_connections: usize = node().prefix_connections, live;
+        /// New mailboxes an hour of one /24 or /48, loopback excepted; beyond, those from there come later.
+        prefix_creates_per_hour: u32 = node().prefix_creates_per_hour, live;
+        /// Prefixes whose new mailboxes are counted; beyond, prefixes that are not among them make none.
+        prefixes: usize = node().prefixes, live;
+        /// Connections that may wait to be looked at; beyond, newcomers are refused.
+        incoming: usize = node().incoming, live;
+        /// Bytes that one of them may have sent before it is looked at; the rest is dropped.
+        incoming_size: Size = Size(node().incoming_bytes), live;
+        /// Bytes that all of them may have sent before; the rest is dropped.
+        incoming_size_total: Size = Size(node().incoming_bytes_total), live;
+        /// Bytes of one connection that are held until they are read; beyond, the client waits.
+        receive_window: Size = Size(node().receive_window.into()), live;
+        /// Bytes for one connection that wait to be taken; beyond, nothing more is read from it.
+        send_window: Size = Size(node().send_window), live;
         /// Silence after which a connection is gone.
-        idle_time: Duration = Duration::from_secs(60), fixed;
+        idle_time: Duration = node().idle_time, live;
+        /// How long a client may take to take what it is sent; beyond, it is closed and its messages stay.
+        write_time: Duration = node().write_time, live;
+        /// How long a write may take until its client counts as slow.
+        slow_after: Duration = node().slow_after, live;
+        /// Slow clients at once; beyond, they are closed and their messages stay.
+        slow_readers: usize = node().slow_readers, live;
+        /// Requests of one connection that may be with the store; beyond, no more is read from it.
+        requests: usize = node().connection.requests, live;
+        /// Bytes of those requests; beyond, no more is read from it.
+        request_size: Size = Size(node().connection.request_bytes as u64), live;
+        /// Frames of one connection that are read without a pause.
+        frames_burst: u32 = node().connection.frames_burst, live;
+        /// Frames a second behind that; beyond, no more is read for a while.
+        frames_per_second: u32 = node().connection.frames_per_second, live;
+        /// Messages that may be delivered and not yet acked, 1 to 64; beyond, they stay on disk.
+        window_messages: usize = node().connection.window_messages, live;
+        /// Bytes that may be delivered and not yet acked, 64 to 256 KiB; beyond, they stay on disk.
+        window_size: Size = Size(node().connection.window_bytes as u64), live;
+        /// Time that a client has for its first frame; beyond, it is closed.
+        first_frame_time: Duration = node().connection.first_frame_time, live;
+        /// Silence of a sender with nothing under way; beyond, it is closed.
+        sender_idle_time: Duration = node().connection.sender_idle_time, live;
+        /// How long clients have to leave when the relay drains; beyond, they are cut off.
+        drain_time: Duration = node().connection.drain_time, live;
+    }
+}
+
+/// What a node does unless told otherwise.
+fn node() -> limits::Limits {
+    limits::Limits::default()
+}
+
+impl Limits {
+    /// As the node wants them. What does not fit its number is as large as it can be, and refused there.
+    pub fn of_node(&self, access: WhoMay) -> limits::Limits {
+        limits::Limits {
+            connections: self.connections,
+            handshakes: self.handshakes,
+            retry_above: self.retry_above,
+            handshake_time: self.handshake_time,
+            retry_token_time: self.retry_token_time,
+            prefix_connections: self.prefix_connections,
+            prefix_creates_per_hour: self.prefix_creates_per_hour,
+            prefixes: self.prefixes,
+            incoming: self.incoming,
+            incoming_bytes: self.incoming_size.bytes(),
+            incoming_bytes_total: self.incoming_size_total.bytes(),
+            receive_window: u32::try_from(self.receive_window.bytes()).unwrap_or(u32::MAX),
+            send_window: self.send_window.bytes(),
+            idle_time: self.idle_time,
+            write_time: self.write_time,
+            slow_after: self.slow_after,
+            slow_readers: self.slow_readers,
+            connection: Bounds {
+                requests: self.requests,
+                request_bytes: self.request_size.length(),
+                frames_burst: self.frames_burst,
+                frames_per_second: self.frames_per_second,
+                window_messages: self.window_messages,
+                window_bytes: self.window_size.length(),
+                first_frame_time: self.first_frame_time,
+                sender_idle_time: self.sender_idle_time,
+                drain_time: self.drain_time,
+                access,
+            },
+        }
     }
 }
 

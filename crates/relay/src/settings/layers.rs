@@ -42,6 +42,8 @@ pub trait Keys: Default {
 pub enum Origin {
     /// Nobody said anything.
     Default,
+    /// A flag that stands for several keys.
+    Preset(&'static str),
     /// A file.
     File(PathBuf),
     /// A variable of the environment.
@@ -54,6 +56,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Preset(by) => f.write_str(by),
             Self::File(path) => path.display().fmt(f),
             Self::Environment(name) => write!(f, "${name}"),
             Self::Flag => f.write_str("command line"),
@@ -78,6 +81,11 @@ impl Fault {
         Self { key: Some(key.to_owned()), origin, why }
     }
 
+    /// For a log, which holds no value and no path: the key that is wrong, or that the file is.
+    pub fn in_short(&self) -> &str {
+        self.key.as_deref().unwrap_or("the file cannot be read")
+    }
+
     /// About a whole file.
     pub fn unreadable(path: &Path, error: &dyn fmt::Display) -> Self {
         let why = format!("cannot be read: {error}");
@@ -91,6 +99,34 @@ impl fmt::Display for Fault {
             Some(key) => write!(f, "{key}: {} ({})", self.why, self.origin),
             None => write!(f, "{}: {}", self.origin, self.why),
         }
+    }
+}
+
+/// A file that explains every key: those with another value than the default are set, the others stand behind a `#`.
+pub fn document<S: Keys>(values: &S) -> String {
+    use std::fmt::Write as _;
+    let (defaults, mut text, mut section) = (S::default(), String::new(), "");
+    for key in S::keys() {
+        let (of, name) = key.name.split_once('.').unwrap_or(("", key.name));
+        if of != section {
+            section = of;
+            let _ = write!(text, "\n[{of}]");
+        }
+        let (shown, default) = (values.show(key.name), defaults.show(key.name));
+        let off = if shown == default { "# " } else { "" };
+        let shown = quoted(&shown.unwrap_or_default());
+        let live = if key.live { " SIGHUP applies it." } else { "" };
+        let _ =
+            write!(text, "\n# {}{live}\n# It is {}.\n{off}{name} = {shown}\n", key.about, key.form);
+    }
+    text.trim_start().to_owned()
+}
+
+/// As TOML writes it.
+fn quoted(text: &str) -> String {
+    match text.parse::<u64>().is_ok() || text.parse::<bool>().is_ok() {
+        true => text.to_owned(),
+        false => toml::Value::String(text.to_owned()).to_string(),
     }
 }
 
@@ -142,19 +178,34 @@ pub fn variable(prefix: &str, key: &str) -> String {
     format!("{prefix}{}", key.replace('.', "_").to_ascii_uppercase())
 }
 
-/// Reads the file's text, then the environment, then flags, each over what came before.
+/// What is read, each over what comes before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Layers<'a> {
+    /// Keys and values, and the flag that asks for them.
+    pub presets: Option<(&'static str, &'a [(&'static str, String)])>,
+    /// A file's path and text.
+    pub file: Option<(&'a Path, &'a str)>,
+    /// What stands before each variable of the environment that is a setting.
+    pub prefix: &'a str,
+    /// Names and values of the environment, others among them.
+    pub environment: &'a [(String, String)],
+    /// Keys and values of the command line.
+    pub flags: &'a [(String, String)],
+}
+
+/// Reads all layers.
 ///
 /// # Errors
 /// Every fault of every layer.
-pub fn load<S: Keys>(
-    prefix: &str,
-    file: Option<(&Path, &str)>,
-    environment: &[(String, String)],
-    flags: &[(String, String)],
-) -> Result<Loaded<S>, Vec<Fault>> {
+pub fn load<S: Keys>(layers: &Layers<'_>) -> Result<Loaded<S>, Vec<Fault>> {
     let (values, origins, warnings) = (S::default(), BTreeMap::new(), Vec::new());
     let mut loaded = Loaded { values, origins, warnings };
     let mut faults = Vec::new();
+    let Layers { presets, file, prefix, environment, flags } = *layers;
+    if let Some((by, keys)) = presets {
+        let set = |(key, text): &(&str, String)| loaded.set(key, text, Origin::Preset(by)).err();
+        faults.extend(keys.iter().filter_map(set));
+    }
     if let Some((path, text)) = file {
         match text.parse::<toml::Table>() {
             Ok(table) => from_file(&mut loaded, &mut faults, path, "", &table),

@@ -9,7 +9,7 @@ fn sources(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Sources {
         pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
     };
     let (environment, flags) = (owned(environment), owned(flags));
-    Sources { file: None, no_file: true, environment, flags }
+    Sources { no_file: true, environment, flags, ..Sources::default() }
 }
 
 fn with_file(text: &str) -> (tempfile::TempDir, Sources) {
@@ -92,7 +92,9 @@ fn what_is_right_alone_and_wrong_together_is_refused() {
     assert!(faults_of("certificate.mode = \"acme\"")[0].contains("not in this version"));
     assert_eq!(keys("certificate.valid_for = \"1 d\""), ["certificate.rotate_every"]);
     assert_eq!(keys("admin.listen = \"0.0.0.0:7668\""), ["admin.listen"]);
-    assert_eq!(keys("limits.connections = 10"), ["limits.handshakes", "limits.prefix_connections"]);
+    assert_eq!(keys("access.mode = \"tokens\""), ["access.tokens"]);
+    assert_eq!(keys("limits.window_size = \"1 KiB\""), ["limits.window_size"]);
+    assert_eq!(keys("limits.first_frame_time = \"2 h\""), ["limits.first_frame_time"]);
 }
 
 #[test]
@@ -141,4 +143,28 @@ fn sizes_and_times_are_read_with_their_units() {
     assert_eq!(Size(1536).show(), "1536 B");
     assert_eq!(Option::<u32>::parse("none"), Ok(None));
     assert!(HostPort::parse("a_b:1").is_err() && HostPort::parse("host").is_err());
+}
+
+// Seen to fail with a default written without its quotes.
+#[test]
+fn the_file_that_explains_every_key_reads_back_as_it_was_written() {
+    let mut settings = Settings::default();
+    settings.set("public", "relay.example:7667").unwrap();
+    settings.set("limits.connections", "9000").unwrap();
+    let text = layers::document(&settings);
+    let (_folder, sources) = with_file(&text);
+    let loaded = load(&sources).unwrap();
+    for key in Settings::keys() {
+        assert_eq!(loaded.values.show(key.name), settings.show(key.name), "{}", key.name);
+        let set = *loaded.origin(key.name) != Origin::Default;
+        assert_eq!(set, ["public", "limits.connections"].contains(&key.name), "{}", key.name);
+    }
+    // Every line that is off is right when it is on.
+    let on = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(rest) if rest.contains(" = ") => rest,
+        _ => line,
+    });
+    let (_folder, sources) = with_file(&on.collect::<Vec<_>>().join("\n"));
+    let loaded = load(&sources).unwrap();
+    assert!(Settings::keys().iter().all(|key| *loaded.origin(key.name) != Origin::Default));
 }

@@ -248,6 +248,18 @@ words! {
 }
 
 words! {
+    /// Who may make mailboxes.
+    AccessMode {
+        /// Everyone, within the share of an address prefix.
+        Open = "open",
+        /// Who shows a token whose hash the relay has.
+        Tokens = "tokens",
+        /// Nobody.
+        Closed = "closed",
+    }
+}
+
+words! {
     /// How much is logged.
     Level {
         /// Only what stops the relay.
