@@ -4,9 +4,21 @@
 //! to a [`MailboxStore`] and brings the [`StoreAnswer`]s back. An answer exists only once everything that it says is
 //! durable: that is the store's promise, and nobody else's.
 //!
-//! [`model::Model`] is the plainest store there is, without a disk: the oracle of every other one.
+//! [`Shelf`] is the real one: the rules of mailboxes over a [`Disk`], a sorted map that commits durably, which is all
+//! that it knows of disks. [`model::Model`] is the plainest store there is, without a disk: the oracle of every other one.
 
+pub mod disk;
+pub mod expiry;
 pub mod model;
+pub mod record;
+pub mod shelf;
+
+mod batch;
+mod forget;
+mod rules;
+
+pub use disk::{Disk, DiskError, Writes};
+pub use shelf::{Shelf, StoreError};
 
 use bytes::Bytes;
 use chopmark_core::time::Timestamp;
@@ -101,6 +113,20 @@ pub enum StoreRequest {
     },
 }
 
+impl StoreRequest {
+    /// Bytes that it brings: what a bound on the bytes of a batch counts.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Deposit { envelope, .. } => envelope.len(),
+            Self::Publish { publish, .. } => {
+                publish.one_time.iter().map(Bytes::len).sum::<usize>() + publish.bundle.len()
+            }
+            Self::Ack { seqs, .. } => seqs.len() * size_of::<u64>(),
+            _ => 0,
+        }
+    }
+}
+
 /// What the store did. Durable, whatever it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,7 +175,9 @@ pub trait MailboxStore {
         batch: Vec<StoreRequest>,
     ) -> Result<Vec<StoreAnswer>, Self::Error>;
 
-    /// Forgets what has expired; answers whether there may be more to forget.
+    /// Forgets some of what has expired, and of what was deleted; answers whether there may be more. Calls up to the
+    /// one that answers `false` are a round; rounds are to come about once a minute, since each lets time pass by at
+    /// most an hour ([`Expiry`](expiry::Expiry)).
     ///
     /// # Errors
     /// The store's own; what expired is still there then.

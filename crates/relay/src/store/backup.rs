@@ -19,15 +19,15 @@ use std::{
 
 use bytes::Bytes;
 use chopmark_core::time::Timestamp;
+use chopmark_mailbox::store::{
+    Disk as _, DiskError, Shelf, Writes,
+    record::{self, Counted},
+};
 use chopmark_wire::relay::{Epoch, Hour};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::{
-    disk::{Disk as _, DiskError, Writes},
-    fjall_disk::{FjallDisk, Source, Space, sync_folder},
-    record,
-};
+use super::fjall_disk::{FjallDisk, Source, Space, sync_folder};
 
 /// What a backup holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub fn backup(source: &Source, now: Timestamp, out: impl Write) -> Result<Manife
             break;
         }
         for (key, value) in part {
-            manifest.count(&key);
+            manifest.count(record::read(&key, &value).map_err(|_| unreadable())?);
             for part in [&length_of(&key)[..], &length_of(&value), &key, &value] {
                 out.put(&mut manifest, part)?;
             }
@@ -110,16 +110,14 @@ pub fn backup(source: &Source, now: Timestamp, out: impl Write) -> Result<Manife
 /// [`BackupError::Unknown`], [`BackupError::Damaged`], [`BackupError::Io`].
 pub fn verify(from: impl Read) -> Result<Manifest, BackupError> {
     let mut input = Input::begin(from)?;
-    while let Some((key, value)) = input.record()? {
-        record::verify(&key, &value).map_err(|_| BackupError::Damaged)?;
-    }
+    while input.record()?.is_some() {}
     Ok(input.manifest)
 }
 
 /// Makes the store of a data folder that has none from a backup, under the new epoch. The store has its name only
 /// once the backup was read and compared whole, and all of it is on disk. The caller holds the folder's lock.
 ///
-/// One-time prekeys are left out: which of them were handed out since the backup, nobody knows, and none is handed
+/// One-time prekeys that came with it are handed out no more: which of them were handed out since the backup, nobody knows, and none is handed
 /// out twice (SPEC §6.6 [fetch-once]). Their owners publish new ones as they see the epoch.
 ///
 /// # Errors
@@ -157,15 +155,15 @@ fn fill(from: impl Read, folder: &Path, epoch: Epoch) -> Result<Manifest, Backup
     let (mut part, mut bytes) = (Writes::new(), 0_usize);
     while let Some((key, value)) = input.record()? {
         bytes = bytes.saturating_add(key.len()).saturating_add(value.len());
-        let restored = record::restored(&key, value).map_err(|_| BackupError::Damaged)?;
-        part.extend(restored.map(|value| (key, Some(value))));
+        part.push((key, Some(value)));
         if bytes >= PART_BYTES {
             disk.commit(std::mem::take(&mut part))?;
             bytes = 0;
         }
     }
-    part.push((record::EPOCH.to_vec(), Some(Bytes::copy_from_slice(epoch.as_bytes()))));
     disk.commit(part)?;
+    let renewed = Shelf::open(disk, || epoch).and_then(|mut shelf| shelf.renew_epoch(epoch));
+    renewed.map_err(|error| BackupError::Store(DiskError::Broken(error.to_string())))?;
     Ok(input.manifest)
 }
 
@@ -174,11 +172,11 @@ impl Manifest {
         Self { taken, records: 0, messages: 0, mailboxes: 0, bytes: 0 }
     }
 
-    fn count(&mut self, key: &[u8]) {
+    const fn count(&mut self, record: Counted) {
         self.records = self.records.saturating_add(1);
-        match key.first() {
-            Some(&record::MESSAGE) => self.messages = self.messages.saturating_add(1),
-            Some(&record::MAILBOX) => self.mailboxes = self.mailboxes.saturating_add(1),
+        match record {
+            Counted::Message { .. } => self.messages = self.messages.saturating_add(1),
+            Counted::Mailbox { .. } => self.mailboxes = self.mailboxes.saturating_add(1),
             _ => {}
         }
     }
@@ -246,9 +244,14 @@ impl<R: Read> Input<R> {
         let (mut key, mut value) = (vec![0; key as usize], vec![0; value as usize]);
         self.fill(&mut key)?;
         self.fill(&mut value)?;
-        self.manifest.count(&key);
-        Ok(Some((key, value.into())))
+        let value = Bytes::from(value);
+        self.manifest.count(record::read(&key, &value).map_err(|_| BackupError::Damaged)?);
+        Ok(Some((key, value)))
     }
+}
+
+fn unreadable() -> DiskError {
+    DiskError::Broken("a record cannot be read; `check` says more".into())
 }
 
 fn length_of(bytes: &[u8]) -> [u8; 4] {

@@ -4,19 +4,22 @@
 //! nobody writes to, its journals copies.
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt as _,
     path::Path,
 };
 
+use chopmark_mailbox::store::{
+    DiskError,
+    record::{self, Counted},
+};
 use thiserror::Error;
 
 use super::{
     backup::QUEUE,
-    disk::DiskError,
     fjall_disk::{FjallDisk, Space},
-    record,
 };
 
 /// What a store holds.
@@ -77,39 +80,35 @@ fn read(folder: &Path) -> Result<Contents, CheckError> {
     let disk = FjallDisk::open(folder, Space { floor: 0, ballast: 0 })?;
     let mut snapshot = disk.source().snapshot()?;
     let (mut contents, mut damaged) = (Contents::default(), 0_u64);
-    let mut told = (0_u64, 0_u64);
+    // What mailboxes say that they hold, and numbers of which nothing has to add up any more: kinds come in order, and
+    // `d` is before `m` and `q`.
+    let (mut told, mut dropped) = ((0_u64, 0_u64), HashSet::new());
     while let Some(part) = snapshot.next(PART_BYTES)?.filter(|part| !part.is_empty()) {
         for (key, value) in part {
             contents.records = contents.records.saturating_add(1);
-            if record::verify(&key, &value).is_err() {
-                damaged = damaged.saturating_add(1);
-                continue;
-            }
-            let (count, bytes) = match key.first() {
-                Some(b'm') => {
-                    if let Ok(mailbox) = record::Mailbox::decode(&value) {
-                        told.0 = told.0.saturating_add(u64::from(mailbox.messages));
-                        told.1 = told.1.saturating_add(mailbox.bytes);
-                    }
-                    (&mut contents.mailboxes, 0)
+            match record::read(&key, &value) {
+                Err(_) => damaged = damaged.saturating_add(1),
+                Ok(Counted::Mailbox { messages, bytes }) => {
+                    contents.mailboxes = contents.mailboxes.saturating_add(1);
+                    told = (told.0.saturating_add(messages), told.1.saturating_add(bytes));
                 }
-                Some(b'q') => (&mut contents.messages, record::envelope_length(&value)),
-                Some(b'g') => (&mut contents.grants, 0),
-                _ => continue,
-            };
-            *count = count.saturating_add(1);
-            contents.bytes = contents.bytes.saturating_add(bytes);
+                Ok(Counted::Message { bytes, number }) if !dropped.contains(&number) => {
+                    contents.messages = contents.messages.saturating_add(1);
+                    contents.bytes = contents.bytes.saturating_add(bytes);
+                }
+                Ok(Counted::Grant) => contents.grants = contents.grants.saturating_add(1),
+                Ok(Counted::Dropped { number }) => {
+                    dropped.insert(number);
+                }
+                Ok(_) => {}
+            }
         }
     }
-    // What mailboxes say that they hold is what is there.
     damaged = damaged.saturating_add(told.0.abs_diff(contents.messages));
-    if damaged > 0 {
-        return Err(CheckError::Records(damaged));
+    if damaged == 0 && told.1 != contents.bytes {
+        damaged = 1;
     }
-    if told.1 != contents.bytes {
-        return Err(CheckError::Records(1));
-    }
-    Ok(contents)
+    if damaged > 0 { Err(CheckError::Records(damaged)) } else { Ok(contents) }
 }
 
 const PART_BYTES: usize = 1024 * 1024;

@@ -8,14 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use chopmark_mailbox::store::{Disk, DiskError, Writes};
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot as Instant,
 };
 
-use super::{
-    backup::QUEUE,
-    disk::{Disk, DiskError, Writes},
-};
+use super::backup::QUEUE;
 
 /// Space that is kept free, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +45,10 @@ pub struct FjallDisk {
     /// The same, for who reads it meanwhile; empty while it is closed.
     shared: Source,
     syncs: u64,
+    /// Whether there was room last time: the operator hears of a change, once.
+    room: bool,
+    /// Whether the reserve is there.
+    ballast: bool,
     /// For tests of the tests: commits that skip their sync.
     lying: bool,
 }
@@ -136,10 +138,13 @@ impl FjallDisk {
             open: None,
             shared: Source::default(),
             syncs: 0,
+            room: true,
+            ballast: false,
             lying: false,
         };
         disk.open_database()?;
-        disk.keep_ballast();
+        let free = disk.free().unwrap_or(0);
+        disk.keep_ballast(free);
         // What a killed process left in the page cache counts as kept from here on, so it must be on disk first: a
         // repeated deposit that is found here is answered without a write.
         disk.sync()?;
@@ -209,14 +214,15 @@ impl FjallDisk {
     }
 
     /// Makes the reserve if it is not there and there is ample space for it.
-    fn keep_ballast(&self) {
-        let path = self.ballast();
-        let ample = self.space.floor.saturating_add(self.space.ballast.saturating_mul(2));
-        if self.space.ballast == 0 || path.exists() || self.free().unwrap_or(0) < ample {
+    fn keep_ballast(&mut self, free: u64) {
+        let Space { floor, ballast } = self.space;
+        if self.ballast || ballast == 0 || free < floor.saturating_add(ballast.saturating_mul(2)) {
             return;
         }
+        let path = self.ballast();
+        self.ballast = path.exists() || write_zeros(&path, ballast).is_ok();
         // Without a reserve the floor still holds; the next batch tries again.
-        if write_zeros(&path, self.space.ballast).is_err() {
+        if !self.ballast {
             let _ = fs::remove_file(&path);
         }
     }
@@ -265,13 +271,24 @@ impl Disk for FjallDisk {
     }
 
     fn has_room(&mut self) -> bool {
-        self.keep_ballast();
         // Failing closed: a disk that does not say how full it is, is full.
-        self.free().is_ok_and(|free| free >= self.space.floor)
+        let free = self.free().unwrap_or(0);
+        self.keep_ballast(free);
+        let room = free >= self.space.floor;
+        match (self.room, room) {
+            (true, false) => tracing::warn!(
+                "less space is free than is to be kept free: no message is taken until there is more"
+            ),
+            (false, true) => tracing::info!("there is space again: messages are taken"),
+            _ => {}
+        }
+        self.room = room;
+        room
     }
 
     fn reopen(&mut self) -> Result<(), DiskError> {
         self.close();
+        self.ballast = false;
         let _ = fs::remove_file(self.ballast());
         self.open_database()?;
         self.sync()

@@ -20,7 +20,7 @@ use chopmark_mailbox::{
 use chopmark_wire::relay::MailboxId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender};
 
-use super::shelf::StoreError;
+use super::StoreError;
 
 /// Where an answer goes. Dropped without one, it says that none is known.
 #[derive(Debug)]

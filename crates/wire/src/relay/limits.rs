@@ -49,6 +49,16 @@ pub const MAILBOX_BYTES_MAX: u64 = 32 * 1024 * 1024;
 pub const KNOCK_MESSAGES_MAX: u32 = 64;
 /// Capabilities of one mailbox.
 pub const CAPABILITIES_MAX: u32 = 4096;
+/// Message ids that one mailbox remembers: those of waiting messages and of acked ones until their time.
+pub const MAILBOX_SEEN_MAX: u32 = 262_144;
+/// Bytes of bundles and one-time blobs that wait under all links of one mailbox.
+pub const MAILBOX_PUBLISHED_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Fetches that one mailbox remembers, of all its links.
+pub const MAILBOX_FETCHES_MAX: u32 = 65_536;
+/// Hours without a request of its owner after which a mailbox is deleted, unless a relay is told otherwise.
+pub const MAILBOX_IDLE_HOURS: u64 = 180 * 24;
+/// Requests of an owner within so many hours are one sign of life.
+pub const MAILBOX_TOUCH_HOURS: u64 = 24;
 /// Largest burst and hourly rate that an owner may give to a capability.
 pub const CAPABILITY_RATE_MAX: u32 = 4096;
 

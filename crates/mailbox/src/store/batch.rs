@@ -24,6 +24,10 @@ impl<'a, D: Disk> Batch<'a, D> {
         }
     }
 
+    pub(super) fn write(&mut self, key: Vec<u8>, value: Option<Bytes>) {
+        self.writes.insert(key, value);
+    }
+
     pub(super) fn put(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
         self.writes.insert(key, Some(value.into()));
     }

@@ -45,6 +45,11 @@ pub trait Disk {
     /// [`DiskError`]; whether the writes are on disk is not known then.
     fn commit(&mut self, writes: Writes) -> Result<(), DiskError>;
 
+    /// Did it find, as it was opened, that something is gone which it had confirmed?
+    fn lost(&self) -> bool {
+        false
+    }
+
     /// Is there room for what grows the store? Asked before each batch.
     fn has_room(&mut self) -> bool;
 
