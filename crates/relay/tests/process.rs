@@ -9,7 +9,10 @@
 )]
 
 mod process {
+    mod attacks;
     pub(crate) mod client;
+    pub(crate) mod inside;
+    pub(crate) mod raw;
     pub(crate) mod server;
 }
 

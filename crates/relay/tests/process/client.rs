@@ -50,7 +50,7 @@ pub(crate) fn large_envelope(n: u16) -> Vec<u8> {
     envelope
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     #[allow(clippy::disallowed_methods, reason = "a test against real processes")]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp(u64::try_from(since.as_millis()).unwrap())
@@ -61,7 +61,7 @@ struct Wire {
     sink: SendStream,
     source: RecvStream,
     connection: Connection,
-    _endpoint: Endpoint,
+    endpoint: Endpoint,
 }
 
 async fn connect(address: &str) -> (Wire, RelayHash, ChannelBinding) {
@@ -82,13 +82,13 @@ async fn connect(address: &str) -> (Wire, RelayHash, ChannelBinding) {
     let mut binding = [0; 32];
     connection.export_keying_material(&mut binding, EXPORTER_LABEL, b"").unwrap();
     let (sink, source) = timeout(PATIENCE, connection.accept_bi()).await.unwrap().unwrap();
-    let wire = Wire { sink, source, connection, _endpoint: endpoint };
+    let wire = Wire { sink, source, connection, endpoint };
     (wire, RelayHash(*address.hash()), ChannelBinding(binding))
 }
 
 /// The identity of a relay is not in its certificate.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+pub(crate) struct AnyCertificate(pub(crate) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -217,6 +217,24 @@ impl Owner {
     pub(crate) async fn settle(&mut self) {
         self.machine.revoke(now(), Capability::new(Secret::new([99; 32])).hash());
         assert!(matches!(self.next().await, OwnerEvent::Done { .. }));
+    }
+
+    /// Goes on from another port.
+    pub(crate) fn moves(&self) {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        self.wire.endpoint.rebind(socket).unwrap();
+    }
+
+    /// The same as [`settle`](Self::settle) while messages come.
+    pub(crate) async fn settle_among_deliveries(&mut self) {
+        self.machine.revoke(now(), Capability::new(Secret::new([99; 32])).hash());
+        loop {
+            match self.next().await {
+                OwnerEvent::Done { .. } => return,
+                OwnerEvent::Delivered(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     pub(crate) async fn ended(&mut self) -> EndReason {
