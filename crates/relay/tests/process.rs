@@ -9,6 +9,7 @@
 )]
 
 mod process {
+    mod abuse;
     mod attacks;
     pub(crate) mod client;
     pub(crate) mod inside;

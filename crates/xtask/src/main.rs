@@ -1,7 +1,8 @@
-//! Chores of the workspace: `cargo xtask codegen`, `attacks`, `mutants`, `bench`, `seeds`, `vectors`.
+//! Chores of the workspace: `cargo xtask codegen`, `abuse`, `attacks`, `mutants`, `bench`, `seeds`, `vectors`.
 //!
 //! Nothing that is shipped depends on this package.
 
+mod abuse;
 mod attacks;
 mod bench;
 mod codegen;
@@ -24,6 +25,12 @@ struct Xtask {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Flood a relay on loopback in eight ways, and print what each costs it and others.
+    Abuse {
+        /// How many times as large as in the tests.
+        #[arg(default_value_t = 50)]
+        scale: usize,
+    },
     /// Write crates/wire/src/generated/ from proto/.
     Codegen {
         /// Write nothing; fail if what is checked in differs from what would be written.
@@ -55,6 +62,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
     let outcome = match Xtask::parse().chore {
+        Chore::Abuse { scale } => abuse::run(scale),
         Chore::Codegen { check: true } => codegen::check(),
         Chore::Codegen { check: false } => codegen::write(),
         Chore::Attacks => attacks::run(),

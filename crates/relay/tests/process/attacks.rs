@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A frame that opens a connection and costs the store nothing.
-fn harmless(number: u64) -> Vec<u8> {
+pub(super) fn harmless(number: u64) -> Vec<u8> {
     let id = RequestId::new(number).unwrap();
     FromClient::Request { id, request: Request::Reserved(Reserved::Log) }.encode().to_vec()
 }

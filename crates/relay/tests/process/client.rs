@@ -12,8 +12,8 @@ use chopmark_mailbox::{
 use chopmark_wire::{
     address::RelayAddress,
     relay::{
-        Capability, CapabilityKind, Deliver, Deposit, EndReason, GoAwayReason, Grant, Handle, Rate,
-        Refusal, RelayHash, TtlClass, Urgency,
+        Capability, CapabilityKind, Deliver, Deposit, EndReason, Fetch, FetchId, GoAwayReason,
+        Grant, Handle, LinkUse, Publish, Rate, Refusal, RelayHash, TtlClass, Urgency,
         binding::{ALPN, EXPORTER_LABEL},
     },
 };
@@ -153,8 +153,13 @@ pub(crate) struct Owner {
 
 impl Owner {
     pub(crate) async fn connect(address: &str) -> Self {
+        Self::connect_as(address, [4; 32]).await
+    }
+
+    /// The owner of another mailbox.
+    pub(crate) async fn connect_as(address: &str, key: [u8; 32]) -> Self {
         let (wire, relay, binding) = connect(address).await;
-        let key = SigningKey::from_secret(&Secret::new([4; 32]));
+        let key = SigningKey::from_secret(&Secret::new(key));
         let machine = OwnerConnection::new(relay, binding, key, now());
         let mut owner = Self { machine, wire };
         assert!(matches!(owner.next().await, OwnerEvent::Ready(_)));
@@ -167,22 +172,42 @@ impl Owner {
 
     /// Makes the mailbox and grants one capability.
     pub(crate) async fn mailbox(&mut self, seed: u8) -> Capability {
-        let capability = Capability::new(Secret::new([seed; 32]));
+        self.create().await;
+        self.grant([seed; 32], CapabilityKind::Private, Rate::PRIVATE).await
+    }
+
+    pub(crate) async fn create(&mut self) {
         self.machine.create(now());
-        self.machine.grant(
-            now(),
-            Grant {
-                capability: capability.hash(),
-                handle: Handle(*b"canaryyy"),
-                kind: CapabilityKind::Private,
-                expires: None,
-                rate: Rate::PRIVATE,
-            },
-        );
-        for _ in 0..2 {
-            assert!(matches!(self.next().await, OwnerEvent::Done { .. }));
-        }
+        assert!(matches!(self.next().await, OwnerEvent::Done { .. }));
+    }
+
+    pub(crate) async fn grant(
+        &mut self,
+        capability: [u8; 32],
+        kind: CapabilityKind,
+        rate: Rate,
+    ) -> Capability {
+        let capability = Capability::new(Secret::new(capability));
+        let (hash, handle) = (capability.hash(), Handle(*CANARY.as_bytes().first_chunk().unwrap()));
+        self.machine.grant(now(), Grant { capability: hash, handle, kind, expires: None, rate });
+        assert!(matches!(self.next().await, OwnerEvent::Done { .. }));
         capability
+    }
+
+    /// A reusable link with 32 one-time prekeys.
+    pub(crate) async fn link(&mut self, knock: [u8; 32]) -> Capability {
+        let most = Rate::new(4096, 4096).unwrap();
+        let knock = self.grant(knock, CapabilityKind::Knock, most).await;
+        let publish = Publish {
+            knock: knock.hash(),
+            link: LinkUse::Reusable,
+            bundle: vec![7; 4000].into(),
+            one_time: (0..32).map(|n| vec![n; 1300].into()).collect(),
+            replace_one_time: true,
+        };
+        self.machine.publish(now(), publish);
+        assert!(matches!(self.next().await, OwnerEvent::Done { .. }));
+        knock
     }
 
     pub(crate) async fn subscribe(&mut self) {
@@ -286,6 +311,17 @@ impl Sender {
         };
         self.machine.deposit(now(), deposit);
         self.next().await
+    }
+
+    /// Fetches a link's bundle: whether a one-time prekey came with it, `None` when it was refused.
+    pub(crate) async fn fetch(&mut self, knock: &Capability) -> Option<bool> {
+        let id = FetchId(rand::random());
+        self.machine.fetch(now(), Fetch { knock: knock.clone(), id });
+        match self.next().await {
+            SenderEvent::Fetched { one_time, .. } => Some(one_time.is_some()),
+            SenderEvent::Refused { .. } => None,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Stored or refused, or `None` when the relay could not say.

@@ -40,6 +40,7 @@ pub(crate) struct Raw {
     pub(crate) heard: Vec<Frame>,
     /// Bytes of datagrams, out and in.
     pub(crate) bytes: (usize, usize),
+    muted: bool,
 }
 
 impl Space {
@@ -116,6 +117,7 @@ impl Raw {
             writing: Space::Initial,
             heard: Vec::new(),
             bytes: (0, 0),
+            muted: false,
         };
         raw.derive();
         raw
@@ -156,9 +158,17 @@ impl Raw {
     }
 
     pub(crate) fn datagram(&mut self, datagram: &[u8]) {
+        if self.muted {
+            return;
+        }
         self.bytes.0 += datagram.len();
         // On loopback a full buffer is the relay's way to say that it is busy.
         let _ = self.socket.send_to(datagram, self.to);
+    }
+
+    /// From now on it only listens.
+    pub(crate) fn mute(&mut self) {
+        self.muted = true;
     }
 
     /// Sends the first packet of a handshake.

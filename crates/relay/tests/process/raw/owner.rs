@@ -1,9 +1,13 @@
 //! A mailbox's owner over a connection whose packets are the test's.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use chopmark_core::{secret::Secret, signature::SigningKey};
 use chopmark_mailbox::{ChannelBinding, Input, Output, OwnerConnection, OwnerEvent};
+use chopmark_wire::relay::RelayHash;
 
 use super::{
     CONTROL, Raw,
@@ -21,12 +25,21 @@ pub(crate) struct RawOwner {
 
 impl RawOwner {
     pub(crate) fn connect(inside: &Inside, window: u64) -> Self {
+        Self::connect_as((inside.to(), inside.hash()), [4; 32], window)
+    }
+
+    /// The owner with this key, at this relay.
+    pub(crate) fn connect_as(
+        (to, hash): (SocketAddr, RelayHash),
+        key: [u8; 32],
+        window: u64,
+    ) -> Self {
         let local = IpAddr::from([127, 0, 0, 1]);
-        let mut raw = Raw::with_window(inside.to(), local, window);
+        let mut raw = Raw::with_window(to, local, window);
         assert!(raw.connect());
-        let key = SigningKey::from_secret(&Secret::new([4; 32]));
+        let key = SigningKey::from_secret(&Secret::new(key));
         let binding = ChannelBinding(raw.binding());
-        let machine = OwnerConnection::new(inside.hash(), binding, key, now());
+        let machine = OwnerConnection::new(hash, binding, key, now());
         let mut owner = Self { raw, machine, at: 0, read: 0 };
         while !matches!(owner.turn().first(), Some(OwnerEvent::Ready(_))) {}
         owner
