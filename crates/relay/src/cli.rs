@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     command::{self, Told},
-    settings::{ENVIRONMENT, Fault, Loaded, Settings, Sources, load},
+    settings::{ENVIRONMENT, Fault, Loaded, Origin, Settings, Sources, load, load_what_is_right},
 };
 
 /// Run a Chopmark relay: mailboxes that neither you nor anyone else can read.
@@ -130,6 +130,17 @@ impl Common {
     /// The settings, or every fault in them told and the code to leave with.
     pub(crate) fn settings(&self, dev: bool) -> Result<Loaded<Settings>, Told> {
         load(&self.sources(dev)).map_err(|faults| self.faulty(&faults))
+    }
+
+    /// Settings to find a relay that runs with. What is wrong in them does not matter, unless it is the folder.
+    pub(crate) fn to_find_it(&self) -> Result<Settings, Told> {
+        let (loaded, faults) = load_what_is_right(&self.sources(false));
+        let lost = |fault: &Fault| fault.key.as_deref().is_none_or(|key| key == "data");
+        match *loaded.origin("data") {
+            Origin::Flag | Origin::Environment(_) => Ok(loaded.values),
+            _ if faults.iter().any(lost) => Err(self.faulty(&faults)),
+            _ => Ok(loaded.values),
+        }
     }
 
     fn faulty(&self, faults: &[Fault]) -> Told {

@@ -52,29 +52,38 @@ impl Sources {
     }
 }
 
-/// Reads everything: file, then environment over it, then flags over both.
+/// Reads everything: presets, file, environment, flags, each over what comes before it.
 ///
 /// # Errors
 /// Every fault that was found, not only the first.
 pub fn load(sources: &Sources) -> Result<Loaded<Settings>, Vec<Fault>> {
+    let (loaded, mut faults) = load_what_is_right(sources);
+    if faults.is_empty() {
+        faults = self::faults(&loaded);
+    }
+    if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+}
+
+/// Reads everything and leaves out what is wrong: for who asks a relay that runs, and needs only to find it.
+pub fn load_what_is_right(sources: &Sources) -> (Loaded<Settings>, Vec<Fault>) {
     let path = sources.path();
-    let file = match &path {
-        None => None,
-        Some(path) => match std::fs::read_to_string(path) {
-            Ok(text) => Some((path.as_path(), text)),
-            Err(error) => return Err(vec![Fault::unreadable(path, &error)]),
-        },
-    };
-    let layers = layers::Layers {
+    let mut faults = Vec::new();
+    let text = path.as_ref().and_then(|path| match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            faults.push(Fault::unreadable(path, &error));
+            None
+        }
+    });
+    let (loaded, others) = layers::load_what_is_right(&layers::Layers {
         presets: sources.presets.as_ref().map(|(by, keys)| (*by, keys.as_slice())),
-        file: file.as_ref().map(|(path, text)| (*path, text.as_str())),
+        file: path.as_deref().zip(text.as_deref()),
         prefix: ENVIRONMENT,
         environment: &sources.environment,
         flags: &sources.flags,
-    };
-    let loaded = layers::load(&layers)?;
-    let faults = faults(&loaded);
-    if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+    });
+    faults.extend(others);
+    (loaded, faults)
 }
 
 /// The key of a field of the node's limits.

@@ -12,7 +12,11 @@ mod process {
     mod abuse;
     mod attacks;
     pub(crate) mod client;
+    mod commands;
+    mod desk;
     pub(crate) mod inside;
+    mod operator;
+    mod package;
     pub(crate) mod raw;
     pub(crate) mod server;
 }

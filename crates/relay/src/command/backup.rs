@@ -58,11 +58,11 @@ enum Failure {
 
 /// Writes, reads it again whole, and only then gives it its name.
 pub(crate) fn run(common: &Common, to: &Path) -> Told {
-    let loaded = match common.settings(false) {
-        Ok(loaded) => loaded,
+    let settings = match common.to_find_it() {
+        Ok(settings) => settings,
         Err(told) => return told,
     };
-    match write(&loaded.values.data, to) {
+    match write(&settings.data, to) {
         Ok((identity, manifest)) => shown(common, to, &identity, &manifest, "backed up"),
         Err(failure) => Told::cannot_json(common, &format!("no backup: {failure}")),
     }

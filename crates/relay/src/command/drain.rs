@@ -17,15 +17,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Asks it to stop, and waits until the folder is free.
 pub(crate) fn run(common: &Common) -> Told {
-    let loaded = match common.settings(false) {
-        Ok(loaded) => loaded,
+    let settings = match common.to_find_it() {
+        Ok(settings) => settings,
         Err(told) => return told,
     };
-    let folder = &loaded.values.data;
+    let folder = &settings.data;
     if let Err(error) = ask_text(folder, Method::POST, "/drain") {
         return Told::cannot_json(common, &format!("not drained: {error}"));
     }
-    let patience = loaded.values.limits.drain_time.saturating_add(CLOSING_TIME);
+    let patience = settings.limits.drain_time.saturating_add(CLOSING_TIME);
     let looks = patience.as_millis() / LOOK_EVERY.as_millis().max(1);
     for _ in 0..looks {
         match Home::is_free(folder) {

@@ -39,11 +39,11 @@ pub(crate) struct Status {
 
 /// Asks and shows. The code is 0 only when the relay serves.
 pub(crate) fn run(common: &Common) -> Told {
-    let loaded = match common.settings(false) {
-        Ok(loaded) => loaded,
+    let settings = match common.to_find_it() {
+        Ok(settings) => settings,
         Err(told) => return told,
     };
-    let text = match ask_text(&loaded.values.data, hyper::Method::GET, "/status") {
+    let text = match ask_text(&settings.data, hyper::Method::GET, "/status") {
         Ok(text) => text,
         Err(error) => return Told::cannot_json(common, &format!("no status: {error}")),
     };

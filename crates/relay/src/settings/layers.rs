@@ -198,6 +198,12 @@ pub struct Layers<'a> {
 /// # Errors
 /// Every fault of every layer.
 pub fn load<S: Keys>(layers: &Layers<'_>) -> Result<Loaded<S>, Vec<Fault>> {
+    let (loaded, faults) = load_what_is_right(layers);
+    if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+}
+
+/// Reads all layers, and leaves out what is wrong.
+pub fn load_what_is_right<S: Keys>(layers: &Layers<'_>) -> (Loaded<S>, Vec<Fault>) {
     let (values, origins, warnings) = (S::default(), BTreeMap::new(), Vec::new());
     let mut loaded = Loaded { values, origins, warnings };
     let mut faults = Vec::new();
@@ -231,7 +237,7 @@ pub fn load<S: Keys>(layers: &Layers<'_>) -> Result<Loaded<S>, Vec<Fault>> {
     for (key, text) in flags {
         faults.extend(loaded.set(key, text, Origin::Flag).err());
     }
-    if faults.is_empty() { Ok(loaded) } else { Err(faults) }
+    (loaded, faults)
 }
 
 fn from_file<S: Keys>(

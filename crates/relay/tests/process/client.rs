@@ -12,7 +12,7 @@ use chopmark_mailbox::{
 use chopmark_wire::{
     address::RelayAddress,
     relay::{
-        Capability, CapabilityKind, Deliver, Deposit, EndReason, Fetch, FetchId, GoAwayReason,
+        Capability, CapabilityKind, Deliver, Deposit, EndReason, Epoch, Fetch, FetchId, GoAwayReason,
         Grant, Handle, LinkUse, Publish, Rate, Refusal, RelayHash, TtlClass, Urgency,
         binding::{ALPN, EXPORTER_LABEL},
     },
@@ -65,6 +65,10 @@ struct Wire {
 }
 
 async fn connect(address: &str) -> (Wire, RelayHash, ChannelBinding) {
+    try_connect(address).await.expect("the relay lets nobody in")
+}
+
+async fn try_connect(address: &str) -> Option<(Wire, RelayHash, ChannelBinding)> {
     let address: RelayAddress = address.parse().unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -78,12 +82,12 @@ async fn connect(address: &str) -> (Wire, RelayHash, ChannelBinding) {
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let to = address.host_port().parse().unwrap();
     let connecting = endpoint.connect_with(config, to, "relay.invalid").unwrap();
-    let connection = timeout(PATIENCE, connecting).await.unwrap().unwrap();
+    let connection = timeout(PATIENCE, connecting).await.unwrap().ok()?;
     let mut binding = [0; 32];
     connection.export_keying_material(&mut binding, EXPORTER_LABEL, b"").unwrap();
     let (sink, source) = timeout(PATIENCE, connection.accept_bi()).await.unwrap().unwrap();
     let wire = Wire { sink, source, connection, endpoint };
-    (wire, RelayHash(*address.hash()), ChannelBinding(binding))
+    Some((wire, RelayHash(*address.hash()), ChannelBinding(binding)))
 }
 
 /// The identity of a relay is not in its certificate.
@@ -214,6 +218,15 @@ impl Owner {
         assert!(self.try_subscribe().await);
     }
 
+    /// Subscribes, and says in which life of the store.
+    pub(crate) async fn epoch(&mut self) -> Epoch {
+        self.machine.subscribe(now(), 0);
+        match self.next().await {
+            OwnerEvent::Subscribed { epoch, .. } => epoch,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Whether the mailbox is there.
     pub(crate) async fn try_subscribe(&mut self) -> bool {
         self.machine.subscribe(now(), 0);
@@ -290,6 +303,49 @@ impl Sender {
         let mut sender = Self { machine, wire };
         assert!(matches!(sender.next().await, SenderEvent::Ready(_)));
         sender
+    }
+
+    /// What TLS showed.
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        let identity = self.wire.connection.peer_identity().unwrap();
+        identity.downcast::<Vec<CertificateDer<'static>>>().unwrap()[0].to_vec()
+    }
+
+    /// Is a newcomer let in?
+    pub(crate) async fn is_let_in(address: &str) -> bool {
+        try_connect(address).await.is_some()
+    }
+
+    /// Whether it was stored; `false` as well when the relay goes.
+    pub(crate) async fn is_stored(&mut self, capability: &Capability, envelope: Vec<u8>) -> bool {
+        let deposit = Deposit {
+            capability: capability.clone(),
+            ttl: TtlClass::Month,
+            urgency: Urgency::Normal,
+            envelope: envelope.into(),
+        };
+        self.machine.deposit(now(), deposit);
+        loop {
+            match self.machine.poll() {
+                Some(Output::Send(bytes)) => {
+                    if self.wire.sink.write_all(&bytes).await.is_err() {
+                        return false;
+                    }
+                }
+                Some(Output::Event(SenderEvent::Stored { .. })) => return true,
+                // The relay goes; what was asked before is still answered.
+                Some(Output::Event(SenderEvent::GoAway(GoAwayReason::Draining))) => {}
+                Some(Output::Event(_)) => return false,
+                Some(_) => {}
+                None => {
+                    let read = self.wire.source.read_chunk(65_536, true);
+                    let Ok(Ok(Some(chunk))) = timeout(PATIENCE, read).await else { return false };
+                    if self.machine.handle(now(), Input::Bytes(&chunk.bytes)).is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
     }
 
     /// Sends a little, and waits until the connection is found to be gone.

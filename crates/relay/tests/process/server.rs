@@ -32,14 +32,19 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
-        let log_folder = tempfile::tempdir().unwrap();
-        let log = log_folder.path().join("log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_chopmark-relay"));
         command.args(["run", "--dev", "--data"]).arg(data).args(arguments);
         if let Some(listen) = listen {
             command.arg("--listen").arg(listen.to_string());
         }
         command.envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts a `run`, however it is called.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let log_folder = tempfile::tempdir().unwrap();
+        let log = log_folder.path().join("log");
         command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();
         let mut address = String::new();
@@ -80,8 +85,12 @@ impl Server {
     }
 
     pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    pub(crate) fn signal(&self, which: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([which, &id]).status().unwrap().success());
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
