@@ -11,7 +11,10 @@ use std::{
 };
 
 use chopmark_core::{secret::Secret, signature::SigningKey, time::Timestamp};
-use chopmark_mailbox::relay::{Bounds, Identity};
+use chopmark_mailbox::{
+    relay::{Bounds, Identity},
+    store::Disk as _,
+};
 use chopmark_wire::relay::{Descriptor, Epoch, GoAwayReason, RelayId, TtlClass};
 use quinn::{Endpoint, Incoming, VarInt};
 use rand::rngs::SysRng;
@@ -143,7 +146,9 @@ impl Node {
             epoch = Ok(Epoch(random));
         }
         let epoch = epoch?;
-        let disk = FjallDisk::open(home.folder(), settings.space)?;
+        let mut disk = FjallDisk::open(home.folder(), settings.space)?;
+        // A disk without room is told of now, and not with the first request.
+        let _ = disk.has_room();
         let source = disk.source();
         let shelf = Shelf::open(disk, || epoch)?;
         let certificate = match &settings.certificate {

@@ -50,7 +50,7 @@ fn is_balanced(expression: &str) -> bool {
             _ => {}
         }
     }
-    open.is_empty() && expression.matches('"').count() % 2 == 0
+    open.is_empty() && expression.matches('"').count().is_multiple_of(2)
 }
 
 // Seen to fail with a metric renamed in the table, and with one taken off the dashboard.

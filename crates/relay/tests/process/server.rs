@@ -106,6 +106,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the relay {:?} had logged:\n{}", self.child.try_wait(), self.log());
+        }
         self.kill();
     }
 }
