@@ -12,8 +12,8 @@ use chopmark_mailbox::{
 use chopmark_wire::{
     address::RelayAddress,
     relay::{
-        Capability, CapabilityKind, Deliver, Deposit, EndReason, Epoch, Fetch, FetchId, GoAwayReason,
-        Grant, Handle, LinkUse, Publish, Rate, Refusal, RelayHash, TtlClass, Urgency,
+        Capability, CapabilityKind, Deliver, Deposit, EndReason, Epoch, Fetch, FetchId,
+        GoAwayReason, Grant, Handle, LinkUse, Publish, Rate, Refusal, RelayHash, TtlClass, Urgency,
         binding::{ALPN, EXPORTER_LABEL},
     },
 };
