@@ -8,6 +8,9 @@ pub mod check;
 pub mod fjall_disk;
 pub mod writer;
 
+mod eraser;
+mod journal;
+
 pub use backup::{BackupError, Manifest, backup, restore, verify};
 pub use check::{CheckError, Contents, check};
 pub use chopmark_mailbox::store::disk::{self, Disk, DiskError};

@@ -1,6 +1,7 @@
 //! A sorted map that commits durably: what the rules of mailboxes need of a disk, and all they know of it.
 
 use bytes::Bytes;
+use chopmark_wire::relay::Hour;
 use thiserror::Error;
 
 /// Keys and values of one commit; no value deletes the key.
@@ -48,6 +49,15 @@ pub trait Disk {
     /// Did it find, as it was opened, that something is gone which it had confirmed?
     fn lost(&self) -> bool {
         false
+    }
+
+    /// Does what keeps the disk in order, in this hour: called about once a minute, between batches.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn tidy(&mut self, hour: Hour) -> Result<(), DiskError> {
+        let _ = hour;
+        Ok(())
     }
 
     /// Is there room for what grows the store? Asked before each batch.

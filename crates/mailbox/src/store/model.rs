@@ -73,6 +73,11 @@ impl Model {
         Self { epoch, expiry, mailboxes: HashMap::new(), grants: HashMap::new() }
     }
 
+    /// The hour of expiry; none before the first round.
+    pub const fn hour(&self) -> Option<Hour> {
+        self.expiry.hour()
+    }
+
     /// What a restored store is: another epoch, and no one-time prekey.
     pub fn renew_epoch(&mut self, epoch: Epoch) {
         self.epoch = epoch;

@@ -94,6 +94,11 @@ impl<D: Disk> Shelf<D> {
         Ok(())
     }
 
+    /// The hour of expiry; none before the first round.
+    pub const fn hour(&self) -> Option<Hour> {
+        self.expiry.hour()
+    }
+
     /// The epoch of this life.
     pub const fn epoch(&self) -> Epoch {
         self.life.epoch
@@ -125,7 +130,13 @@ impl<D: Disk> Shelf<D> {
         if writes.is_empty() {
             return Ok(());
         }
-        match self.disk.commit(writes) {
+        let committed = self.disk.commit(writes);
+        self.settle(committed)
+    }
+
+    /// After a full disk it is opened again.
+    fn settle(&mut self, outcome: Result<(), DiskError>) -> Result<(), StoreError> {
+        match outcome {
             Ok(()) => Ok(()),
             Err(DiskError::Full) => {
                 self.disk.reopen().map_err(stopped)?;
@@ -192,7 +203,8 @@ impl<D: Disk> MailboxStore for Shelf<D> {
             None => {
                 // A clock that comes back by an hour a round leaves nothing behind this.
                 self.swept = record::expiry(Hour(hour.0.saturating_sub(1)), &[]);
-                Ok(false)
+                let tidied = self.disk.tidy(hour);
+                self.settle(tidied).map(|()| false)
             }
         }
     }

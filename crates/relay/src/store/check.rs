@@ -12,7 +12,7 @@ use std::{
 };
 
 use chopmark_mailbox::store::{
-    DiskError,
+    Disk as _, DiskError,
     record::{self, Counted},
 };
 use thiserror::Error;
@@ -51,6 +51,12 @@ pub enum CheckError {
     /// Records that cannot be read, or that contradict each other.
     #[error("{0} records of the store are damaged; restore the data folder from a backup")]
     Records(u64),
+    /// Batches are missing that were confirmed.
+    #[error(
+        "the store has lost messages that it had confirmed; `run` goes on under a new epoch and clients send again, or \
+         restore the data folder from a backup"
+    )]
+    Lost,
     /// The data folder cannot be used.
     #[error("the data folder cannot be used: {0}")]
     Io(#[from] io::Error),
@@ -78,6 +84,9 @@ pub fn check(home: &Path) -> Result<Contents, CheckError> {
 
 fn read(folder: &Path) -> Result<Contents, CheckError> {
     let disk = FjallDisk::open(folder, Space { floor: 0, ballast: 0 })?;
+    if disk.lost() {
+        return Err(CheckError::Lost);
+    }
     let mut snapshot = disk.source().snapshot()?;
     let (mut contents, mut damaged) = (Contents::default(), 0_u64);
     // What mailboxes say that they hold, and numbers of which nothing has to add up any more: kinds come in order, and

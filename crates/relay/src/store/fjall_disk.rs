@@ -3,17 +3,24 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use bytes::Bytes;
 use chopmark_mailbox::store::{Disk, DiskError, Writes};
+use chopmark_wire::relay::Hour;
 use fjall::{
     Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable as _, Snapshot as Instant,
 };
+use rand::rngs::SysRng;
 
-use super::backup::QUEUE;
+use super::{
+    backup::QUEUE,
+    eraser::{Eraser, Step},
+    journal::{self, COMMIT, Mark},
+};
 
 /// Space that is kept free, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +40,10 @@ const MIB: u64 = 1024 * 1024;
 /// SPEC §6.7: the journal is bounded.
 const JOURNAL_BYTES: u64 = 64 * MIB;
 const MEMTABLE_BYTES: u64 = 8 * MIB;
+/// So often the mark learns how many commits there are.
+const NOTE_COMMITS: u64 = 4096;
+/// SPEC §6.7 [acked-is-erased].
+const ERASE_HOURS: u64 = 24;
 const CACHE_BYTES: u64 = 32 * MIB;
 /// With so much free, a flush or a compaction did not fail for want of space.
 const FLUSH_BYTES_MAX: u64 = 256 * MIB;
@@ -44,6 +55,12 @@ pub struct FjallDisk {
     open: Option<Open>,
     /// The same, for who reads it meanwhile; empty while it is closed.
     shared: Source,
+    mark: Mark,
+    /// Commits that were made.
+    commits: u64,
+    /// Are commits missing that were confirmed?
+    lost: bool,
+    eraser: Eraser,
     syncs: u64,
     /// Whether there was room last time: the operator hears of a change, once.
     room: bool,
@@ -115,6 +132,10 @@ impl Snapshot {
         let (mut part, mut seen) = (Vec::new(), 0_usize);
         for guard in self.instant.range(&open.keys, from..) {
             let (key, value) = guard.into_inner().map_err(broken)?;
+            // What another store would not know itself by.
+            if *key == *COMMIT {
+                continue;
+            }
             if seen >= bytes {
                 self.from = Some(key.to_vec());
                 break;
@@ -132,11 +153,28 @@ impl FjallDisk {
     /// # Errors
     /// [`DiskError`] when it cannot be opened.
     pub fn open(folder: &Path, space: Space) -> Result<Self, DiskError> {
+        let queue = folder.join(QUEUE);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&queue).map_err(failed)?;
+        let mark = match Mark::read(&queue).map_err(failed)? {
+            Some(mark) => mark,
+            None => {
+                let secret = chopmark_core::random::array(&mut SysRng);
+                let secret = secret
+                    .map_err(|_| DiskError::Broken("the system gives no random numbers".into()))?;
+                let mark = Mark::new(secret);
+                mark.write(&queue).map_err(failed)?;
+                mark
+            }
+        };
         let mut disk = Self {
             folder: folder.to_owned(),
             space,
             open: None,
             shared: Source::default(),
+            mark,
+            commits: 0,
+            lost: false,
+            eraser: Eraser::default(),
             syncs: 0,
             room: true,
             ballast: false,
@@ -146,7 +184,7 @@ impl FjallDisk {
         let free = disk.free().unwrap_or(0);
         disk.keep_ballast(free);
         // What a killed process left in the page cache counts as kept from here on, so it must be on disk first: a
-        // repeated deposit that is found here is answered without a write.
+        // repeated deposit that is found here is answered without a write. The journals were written anew for it.
         disk.sync()?;
         Ok(disk)
     }
@@ -168,7 +206,9 @@ impl FjallDisk {
     }
 
     fn open_database(&mut self) -> Result<(), DiskError> {
-        let database = Database::builder(self.folder.join(QUEUE))
+        let queue = self.folder.join(QUEUE);
+        journal::mend(&queue, &mut self.mark).map_err(failed)?;
+        let database = Database::builder(queue)
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
@@ -180,6 +220,15 @@ impl FjallDisk {
             })
             .map_err(broken)?;
         sync_folder(&self.folder).map_err(|error| broken(fjall::Error::Io(error)))?;
+        let last = keys.get(COMMIT).map_err(broken)?;
+        self.commits = last.and_then(|last| self.mark.number(&last)).unwrap_or(0);
+        self.lost |= self.commits < self.mark.floor;
+        if self.lost {
+            tracing::error!(
+                "the store has lost messages that it had confirmed; look for disk errors in the system's log. It goes on \
+                 under a new epoch, and clients send again"
+            );
+        }
         let open = Open { database, keys };
         self.shared.open(open.clone());
         self.open = Some(open);
@@ -187,8 +236,63 @@ impl FjallDisk {
     }
 
     fn close(&mut self) {
+        self.eraser.wait();
         self.shared.close();
         self.open = None;
+    }
+
+    /// The floor of the mark follows the commits that are on disk.
+    fn note_commits(&mut self) -> io::Result<()> {
+        self.mark.floor = self.commits;
+        self.mark.write(&self.folder.join(QUEUE))
+    }
+
+    /// Everything goes from memory into tables.
+    pub(super) fn flush(&self) -> Result<(), DiskError> {
+        let Open { database, keys } = self.opened()?;
+        let flushed = |error| full_or_broken(error, self.free());
+        loop {
+            let rotated = keys.rotate_memtable().map_err(flushed)?;
+            while keys.sealed_memtable_count() > 0 {
+                // Poisoned, and nothing is flushed any more.
+                database.persist(PersistMode::Buffer).map_err(flushed)?;
+                pause();
+            }
+            if !rotated {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A step of erasing what was deleted, if one is due.
+    fn erase(&mut self, hour: Hour) -> Result<(), DiskError> {
+        match self.eraser.look(hour, ERASE_HOURS) {
+            Step::Nothing => {}
+            Step::Failed => {
+                tracing::warn!("what was deleted could not be erased; it is tried again")
+            }
+            Step::Begin => {
+                let live = self.opened()?.keys.disk_space();
+                if self.free().unwrap_or(0) < self.space.floor.saturating_add(live) {
+                    tracing::warn!("too little space to erase what was deleted; it is tried again");
+                    return Ok(());
+                }
+                self.flush()?;
+                let keys = self.opened()?.keys.clone();
+                self.eraser.merge(keys).map_err(failed)?;
+            }
+            Step::Finish => {
+                self.flush()?;
+                self.close();
+                journal::empty(&self.folder.join(QUEUE)).map_err(failed)?;
+                self.open_database()?;
+                if self.lost {
+                    return Err(DiskError::Broken(DAMAGED.into()));
+                }
+                self.sync()?;
+            }
+        }
+        Ok(())
     }
 
     fn opened(&self) -> Result<&Open, DiskError> {
@@ -199,7 +303,12 @@ impl FjallDisk {
     fn sync(&mut self) -> Result<(), DiskError> {
         if !self.lying {
             // An error here means that what was written may be gone although it can still be read: stop.
-            self.opened()?.database.persist(PersistMode::SyncData).map_err(broken)?;
+            let synced = self.opened()?.database.persist(PersistMode::SyncData);
+            synced.map_err(|error| match error {
+                // Some file systems look for space only now. Opened again, the journal is written anew.
+                fjall::Error::Io(io) if is_full(&io) => DiskError::Full,
+                error => broken(error),
+            })?;
         }
         self.syncs = self.syncs.saturating_add(1);
         Ok(())
@@ -260,14 +369,38 @@ impl Disk for FjallDisk {
     fn commit(&mut self, writes: Writes) -> Result<(), DiskError> {
         let Open { database, keys } = self.opened()?;
         let mut batch = database.batch().durability(Some(PersistMode::Buffer));
+        let commits = self.commits.saturating_add(1);
+        batch.insert(keys, COMMIT, self.mark.commit(commits));
+        let mut deletes = false;
         for (key, value) in writes {
             match value {
                 Some(value) => batch.insert(keys, key, value.as_ref()),
-                None => batch.remove(keys, key),
+                None => {
+                    deletes = true;
+                    batch.remove(keys, key);
+                }
             }
         }
         batch.commit().map_err(|error| full_or_broken(error, self.free()))?;
-        self.sync()
+        self.sync()?;
+        self.commits = commits;
+        self.eraser.deleted |= deletes;
+        // The first commit after a loss is the new epoch's.
+        if std::mem::take(&mut self.lost) {
+            self.note_commits().map_err(failed)?;
+        } else if commits >= self.mark.floor.saturating_add(NOTE_COMMITS) {
+            // A lower floor is as true.
+            let _ = self.note_commits();
+        }
+        Ok(())
+    }
+
+    fn lost(&self) -> bool {
+        self.lost
+    }
+
+    fn tidy(&mut self, hour: Hour) -> Result<(), DiskError> {
+        self.erase(hour)
     }
 
     fn has_room(&mut self) -> bool {
@@ -291,14 +424,36 @@ impl Disk for FjallDisk {
         self.ballast = false;
         let _ = fs::remove_file(self.ballast());
         self.open_database()?;
+        if self.lost {
+            return Err(DiskError::Broken(
+                "the store has lost what it had confirmed; start again".into(),
+            ));
+        }
         self.sync()
     }
 }
 
 impl Drop for FjallDisk {
     fn drop(&mut self) {
+        if self.open.is_some() && self.commits > self.mark.floor && self.sync().is_ok() {
+            let _ = self.note_commits();
+        }
         self.close();
     }
+}
+
+fn failed(error: io::Error) -> DiskError {
+    match error.kind() {
+        _ if is_full(&error) => DiskError::Full,
+        io::ErrorKind::InvalidData => DiskError::Broken(DAMAGED.into()),
+        kind => DiskError::Broken(kind.to_string()),
+    }
+}
+
+/// While another thread writes.
+#[allow(clippy::disallowed_methods, reason = "fjall has no other way to wait for its flush")]
+fn pause() {
+    std::thread::sleep(std::time::Duration::from_millis(2));
 }
 
 fn not_open() -> DiskError {
