@@ -18,6 +18,7 @@ mod process {
     mod operator;
     mod package;
     pub(crate) mod raw;
+    mod reads;
     pub(crate) mod server;
 }
 

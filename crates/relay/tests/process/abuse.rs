@@ -3,6 +3,8 @@
 //! The tests run small floods. `cargo xtask abuse` runs the same ones `CHOPMARK_ABUSE` times as large, one after another, on
 //! a release build. Times are printed and never judged: a machine may be busy. Memory is judged.
 
+mod canaries;
+mod files;
 mod flood;
 mod mailbox;
 mod network;

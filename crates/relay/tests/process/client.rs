@@ -65,10 +65,14 @@ struct Wire {
 }
 
 async fn connect(address: &str) -> (Wire, RelayHash, ChannelBinding) {
-    try_connect(address).await.expect("the relay lets nobody in")
+    connect_from(address, "127.0.0.1").await
 }
 
-async fn try_connect(address: &str) -> Option<(Wire, RelayHash, ChannelBinding)> {
+async fn connect_from(address: &str, local: &str) -> (Wire, RelayHash, ChannelBinding) {
+    try_connect(address, local).await.expect("the relay lets nobody in")
+}
+
+async fn try_connect(address: &str, local: &str) -> Option<(Wire, RelayHash, ChannelBinding)> {
     let address: RelayAddress = address.parse().unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -79,7 +83,8 @@ async fn try_connect(address: &str) -> Option<(Wire, RelayHash, ChannelBinding)>
         .with_no_client_auth();
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let endpoint =
+        Endpoint::client((local.parse::<std::net::IpAddr>().unwrap(), 0).into()).unwrap();
     let to = address.host_port().parse().unwrap();
     let connecting = endpoint.connect_with(config, to, "relay.invalid").unwrap();
     let connection = timeout(PATIENCE, connecting).await.unwrap().ok()?;
@@ -162,7 +167,12 @@ impl Owner {
 
     /// The owner of another mailbox.
     pub(crate) async fn connect_as(address: &str, key: [u8; 32]) -> Self {
-        let (wire, relay, binding) = connect(address).await;
+        Self::connect_from(address, key, "127.0.0.1").await
+    }
+
+    /// From another address of this machine.
+    pub(crate) async fn connect_from(address: &str, key: [u8; 32], local: &str) -> Self {
+        let (wire, relay, binding) = connect_from(address, local).await;
         let key = SigningKey::from_secret(&Secret::new(key));
         let machine = OwnerConnection::new(relay, binding, key, now());
         let mut owner = Self { machine, wire };
@@ -313,7 +323,7 @@ impl Sender {
 
     /// Is a newcomer let in?
     pub(crate) async fn is_let_in(address: &str) -> bool {
-        try_connect(address).await.is_some()
+        try_connect(address, "127.0.0.1").await.is_some()
     }
 
     /// Whether it was stored; `false` as well when the relay goes.

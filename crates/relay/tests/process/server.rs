@@ -32,7 +32,35 @@ impl Server {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_chopmark-relay"));
+        Self::start_by(command, data, listen, arguments, environment)
+    }
+
+    /// With so many files open at once, sockets included, and no more.
+    pub(crate) fn start_with_files(data: &Path, files: u32) -> Self {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_chopmark-relay")]);
+        Self::start_by(command, data, None, &[], &[])
+    }
+
+    /// As another user of this machine, who has nothing else.
+    pub(crate) fn start_as(data: &Path, user: u32) -> Self {
+        use std::os::unix::{fs::chown, process::CommandExt as _};
+
+        chown(data, Some(user), Some(user)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_chopmark-relay"));
+        command.uid(user).gid(user);
+        Self::start_by(command, data, None, &[], &[])
+    }
+
+    fn start_by(
+        mut command: Command,
+        data: &Path,
+        listen: Option<SocketAddr>,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         command.args(["run", "--dev", "--data"]).arg(data).args(arguments);
         if let Some(listen) = listen {
             command.arg("--listen").arg(listen.to_string());
@@ -71,6 +99,14 @@ impl Server {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Time of the processor that it took so far, in hundredths of a second.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 
     /// Whether it has not ended.
