@@ -5,18 +5,21 @@
 //! used, so that nothing of the implementation's own form is ever stored. A mauled [`Ciphertext`] decapsulates to an unrelated
 //! secret (implicit rejection): the AEAD that follows is what refuses it (SPEC §1.2).
 
+mod expanded;
+
 use core::fmt;
 use std::sync::{Arc, OnceLock};
 
-use libcrux_ml_kem::mlkem768::{self, MlKem768Ciphertext, MlKem768PrivateKey, MlKem768PublicKey};
+use libcrux_ml_kem::mlkem768::{self, MlKem768PublicKey};
 use rand_core::TryCryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     codec::DecodeError,
     random::{self, RandomnessError},
-    secret::{Key, on_wiped_stack},
+    secret::{Key, on_deeply_wiped_stack, on_wiped_stack},
 };
+use expanded::Expanded;
 
 /// An ML-KEM-768 encapsulation key: 1,184 bytes that pass the modulus check of FIPS 203, section 7.2.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,10 +55,12 @@ impl EncapsulationKey {
     ) -> Result<(Ciphertext, Key), RandomnessError> {
         let message = Key::random(rng)?;
         let key = MlKem768PublicKey::from(self.as_bytes());
-        let (ciphertext, mut shared) = mlkem768::encapsulate(&key, *message.expose());
-        let secret = Key::new(shared);
-        shared.zeroize();
-        Ok((Ciphertext::from_bytes(ciphertext.as_slice()), secret))
+        Ok(on_deeply_wiped_stack(|| {
+            let (ciphertext, mut shared) = mlkem768::encapsulate(&key, *message.expose());
+            let secret = Key::new(shared);
+            shared.zeroize();
+            (Ciphertext::from_bytes(ciphertext.as_slice()), secret)
+        }))
     }
 }
 
@@ -140,7 +145,7 @@ impl DecapsulationKey {
     }
 
     fn expanded(&self) -> &Expanded {
-        let expand = || on_wiped_stack(|| Box::new(Expanded::of(&self.0.seed)));
+        let expand = || on_deeply_wiped_stack(|| Box::new(Expanded::of(&self.0.seed)));
         self.0.expanded.get_or_init(expand)
     }
 }
@@ -182,13 +187,15 @@ impl OneUseKey {
 
     /// The public half, computed at each call.
     pub(crate) fn encapsulation_key(&self) -> EncapsulationKey {
-        Expanded::of(&self.0).public.clone()
+        on_deeply_wiped_stack(|| Expanded::of(&self.0).public.clone())
     }
 
     /// The shared secret of `ciphertext`, and the public half that belongs to it.
     pub(crate) fn decapsulate(&self, ciphertext: &Ciphertext) -> (Key, EncapsulationKey) {
-        let expanded = Expanded::of(&self.0);
-        (expanded.decapsulate(ciphertext), expanded.public.clone())
+        on_deeply_wiped_stack(|| {
+            let expanded = Expanded::of(&self.0);
+            (expanded.decapsulate(ciphertext), expanded.public.clone())
+        })
     }
 }
 
@@ -201,35 +208,6 @@ fn random_seed(
     random::fill(rng, d)?;
     random::fill(rng, z)?;
     Ok(seed)
-}
-
-/// Both halves as the implementation wants them.
-struct Expanded {
-    public: EncapsulationKey,
-    private: MlKem768PrivateKey,
-}
-
-impl Expanded {
-    fn of(seed: &[u8; DecapsulationKey::SEED_LENGTH]) -> Self {
-        let pair = mlkem768::generate_key_pair(*seed);
-        let public = EncapsulationKey(*pair.pk());
-        let (private, _) = pair.into_parts();
-        Self { public, private }
-    }
-
-    fn decapsulate(&self, ciphertext: &Ciphertext) -> Key {
-        let ciphertext = MlKem768Ciphertext::from(ciphertext.as_bytes());
-        let mut shared = mlkem768::decapsulate(&self.private, &ciphertext);
-        let secret = Key::new(shared);
-        shared.zeroize();
-        secret
-    }
-}
-
-impl Drop for Expanded {
-    fn drop(&mut self) {
-        self.private[..MlKem768PrivateKey::len()].zeroize();
-    }
 }
 
 #[cfg(test)]

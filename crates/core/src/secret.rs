@@ -138,6 +138,13 @@ pub(crate) fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// The same for work that goes deep: to make an ML-KEM key from its seed takes 50 kB of stack, and to encapsulate 40.
+pub(crate) fn on_deeply_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    let result = apart(work);
+    zeroize_stack::<FAR>();
+    result
+}
+
 #[inline(never)]
 fn apart<T>(work: impl FnOnce() -> T) -> T {
     work()
@@ -145,6 +152,7 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 
 /// Bytes of stack that are wiped. Without optimization frames are many times larger.
 const DEPTH: usize = if cfg!(debug_assertions) { 1 << 17 } else { 1 << 13 };
+const FAR: usize = if cfg!(debug_assertions) { 1 << 17 } else { 1 << 16 };
 
 impl ConstantTimeEq for Key {
     fn ct_eq(&self, other: &Self) -> subtle::Choice {
