@@ -177,7 +177,11 @@ fn held_by(session: &Session, mut each: impl FnMut(&'static str, &[u8])) {
     }
     if from.flag().unwrap() {
         from.bytes(8).unwrap();
-        each("header key, sending", from.bytes(32).unwrap());
+        let header_key = from.bytes(32).unwrap();
+        // Zeros once the chain ended (SPEC §5.4).
+        if header_key != [0; 32] {
+            each("header key, sending", header_key);
+        }
         from.bytes(32 + 8).unwrap();
         chain(&mut from, &mut each);
     }

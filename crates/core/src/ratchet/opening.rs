@@ -2,7 +2,7 @@
 
 use core::mem::swap;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Acknowledged, Draft, Parts, Position, Ratchet, Receiving,
@@ -253,6 +253,7 @@ impl Ratchet {
         self.ours = None;
         if let Some(sending) = &mut self.sending {
             sending.chain.retire();
+            sending.header_key.zeroize();
         }
         self.must_step = true;
     }

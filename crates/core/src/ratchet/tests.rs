@@ -235,6 +235,23 @@ fn our_key_is_gone_once_the_peer_stepped() {
     assert!(b.owes_a_step());
 }
 
+// Tests [step-wipes-own-key]. Seen to fail with the header key left in `begin_receiving`.
+#[test]
+fn the_header_key_of_our_chain_is_gone_once_the_peer_stepped() {
+    let (mut a, mut b, mut rng) = pair();
+    let zeros = Key::new([0; 32]);
+    let mut turn = |from: &mut Ratchet, to: &mut Ratchet| {
+        let message = seal(from, &mut rng);
+        open(to, &message).unwrap();
+        assert!(from.sending.as_ref().unwrap().header_key != zeros);
+        assert!(to.sending.as_ref().is_none_or(|ended| ended.header_key == zeros));
+    };
+    for _ in 0..3 {
+        turn(&mut a, &mut b);
+        turn(&mut b, &mut a);
+    }
+}
+
 // Tests [headers-first].
 // Seen to fail with a root step made before the header of a new chain was tried.
 #[test]
