@@ -1,8 +1,9 @@
 //! Sealing: what the next message is, and how the ratchet stands behind it. SPEC §5.5.
 
-use core::mem::swap;
+use core::mem::{self, swap};
 
 use rand_core::TryCryptoRng;
+use zeroize::Zeroizing;
 
 use super::{
     Draft, Envelope, FIRST_MESSAGE, MAX_CONTENT, MESSAGE, OVERHEAD, Position, Ratchet, Sending,
@@ -57,11 +58,12 @@ impl Ratchet {
             None => self.kem.progress(),
         };
         let mut kem = self.kem.sending(kem, rng, &mut draft.kem)?;
-        let mut blank = self.write_body(binding, content, now, &mut kem, draft)?;
         let place = self.next_place(begins, draft)?;
         let hedge = Key::random(rng)?;
+        // Last, so that nothing but a bug leaves a text that was written and not sealed.
+        let mut blank = self.write_body(binding, content, now, &mut kem, draft)?;
         blank.seal(binding, &place, &hedge)?;
-        let (envelope, Place { position, chain, .. }) = (Envelope::new(blank.bytes), place);
+        let (envelope, Place { position, chain, .. }) = (Envelope::new(blank.finish()), place);
         Ok(Ahead { envelope, position, begins, chain, kem })
     }
 
@@ -155,7 +157,7 @@ impl Ratchet {
             kem.carried = true;
         }
         let front = 1_usize.saturating_add(init).saturating_add(header::SEALED);
-        let mut bytes = vec![0; bucket];
+        let mut bytes = Zeroizing::new(vec![0; bucket]);
         let written = bytes
             .get_mut(front..bucket.saturating_sub(aead::TAG))
             .and_then(|text| body::write(text, self.acknowledgement(), content, object.as_ref()))
@@ -209,7 +211,8 @@ struct Place<'a> {
 
 /// An envelope whose body is written in the clear, with zeros where header and tag will stand.
 struct Blank {
-    bytes: Vec<u8>,
+    /// Wiped unless it is finished.
+    bytes: Zeroizing<Vec<u8>>,
     /// Where the body begins.
     front: usize,
     /// How much of the body is not padding.
@@ -240,6 +243,11 @@ impl Blank {
         let sealed = header.seal(place.header_key, &tag).map_err(internal)?;
         lay(front, &[&[version], binding.init.map_or(&[][..], |init| init), &sealed]);
         Ok(())
+    }
+
+    /// What was sealed.
+    fn finish(mut self) -> Vec<u8> {
+        mem::take(&mut *self.bytes)
     }
 }
 
