@@ -16,6 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::{
     codec::{DecodeError, Reader, Writer},
     kdf, label,
+    ratchet::GAP_DAYS,
     secret::Key,
 };
 
@@ -255,13 +256,20 @@ impl Chain {
             free = node.end();
             nodes.push(node);
         }
-        let mut marks = Vec::new();
-        for _ in 0..from.u8()? {
+        let count = from.u8()?;
+        if u32::from(count) > MAX_MARKS {
+            return Err(DecodeError::OutOfRange);
+        }
+        let mut marks = Vec::with_capacity(usize::from(count).saturating_add(1));
+        for _ in 0..count {
             marks.push(Mark { day: from.u32()?, n: from.u32()? });
         }
         Ok(Self { spine, nodes, next, closed_below, marks })
     }
 }
+
+/// More than a chain ever has: one for each day before a gap is given up, one that is older, and that of its end.
+const MAX_MARKS: u32 = 2 * GAP_DAYS;
 
 #[cfg(any(test, feature = "hazmat"))]
 impl Chain {

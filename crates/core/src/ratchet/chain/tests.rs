@@ -133,3 +133,32 @@ fn a_gap_is_given_up_thirty_days_after_it_was_passed() {
     assert_eq!(take(&mut chain, 6), Ok(leaf(6)));
     assert!(!chain.has_gaps());
 }
+
+// A state that was made up could have more, and could not be written any more once another one joined them.
+#[test]
+fn no_more_marks_are_read_than_a_chain_has() {
+    let most = u8::try_from(MAX_MARKS).unwrap();
+    let mut chain = chain();
+    let mut written = |day| {
+        take(&mut chain, 2 * day).unwrap();
+        chain.mark(day);
+        chain.expire(day, GAP_DAYS);
+        let mut writer = Writer::new();
+        chain.write(&mut writer);
+        (chain.marks.len(), writer.finish())
+    };
+    for day in 1..200 {
+        let (marks, bytes) = written(day);
+        assert!(marks <= usize::from(most));
+        assert!(Chain::read(&mut Reader::new(&bytes)).is_ok());
+    }
+    let (marks, bytes) = written(200);
+    let (front, tail) = bytes.split_at(bytes.len() - 8 * marks - 1);
+    let with = |count: u8| [front, &[count], &[0; 8 * 255][..8 * usize::from(count)]].concat();
+    assert_eq!(usize::from(tail[0]), marks);
+    assert!(Chain::read(&mut Reader::new(&with(most))).is_ok());
+    for count in [most + 1, 255] {
+        let read = Chain::read(&mut Reader::new(&with(count)));
+        assert_eq!(read.err(), Some(DecodeError::OutOfRange));
+    }
+}
