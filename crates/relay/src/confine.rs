@@ -101,6 +101,41 @@ pub(crate) fn confine(_: &Reach) -> Result<Confined, ConfineError> {
     Ok(Confined::Not)
 }
 
+/// Does `work` as the user whose folder it is, if we are root and it is not root's: what is made there stays theirs.
+#[cfg(target_os = "linux")]
+pub(crate) fn as_owner_of<T: Send>(
+    folder: &Path,
+    work: impl FnOnce() -> T + Send,
+) -> std::io::Result<T> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use rustix::{
+        process::{Gid, Uid, geteuid},
+        thread::{set_thread_gid, set_thread_groups, set_thread_uid},
+    };
+    let owner = std::fs::metadata(folder).ok().filter(|it| it.uid() != 0 && geteuid().is_root());
+    let Some(owner) = owner else { return Ok(work()) };
+    // On Linux a thread has its own user, and so have the threads that it starts. This one ends with the work.
+    let become_owner = || {
+        set_thread_groups(&[])?;
+        set_thread_gid(Gid::from_raw(owner.gid()))?;
+        set_thread_uid(Uid::from_raw(owner.uid()))
+    };
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| become_owner().map(|()| work())).join();
+        done.map_err(|_| std::io::Error::other("the work broke off"))?.map_err(Into::into)
+    })
+}
+
+/// There is no user of a thread elsewhere.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn as_owner_of<T: Send>(
+    _: &Path,
+    work: impl FnOnce() -> T + Send,
+) -> std::io::Result<T> {
+    Ok(work())
+}
+
 /// The folder that a file is in: a file that is replaced by another of its name is found only through it.
 pub(crate) fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {

@@ -22,7 +22,7 @@ use super::{Told, grouped, hash, hex, size};
 use crate::{
     admin::client::{AskError, ask},
     cli::Common,
-    confine::folder_of,
+    confine::{as_owner_of, folder_of},
     home::{Home, HomeError},
     node::now,
     store::{
@@ -98,12 +98,13 @@ fn write_as(folder: &Path, key: &SigningKey, to: &Path) -> Result<Manifest, Fail
     match asked {
         Ok(()) => {}
         // Nobody runs: we are who opens the store.
-        Err(AskError::NotRunning) => {
+        Err(AskError::NotRunning) => as_owner_of(folder, || {
             let _home = Home::open(folder)?;
             let disk = FjallDisk::open(folder, Space { floor: 0, ballast: 0 })
                 .map_err(BackupError::Store)?;
             backup(&disk.source(), now(), &mut file)?;
-        }
+            Ok::<_, Failure>(())
+        })??,
         Err(error) => return Err(Failure::Ask(error)),
     }
     file.sync_all()?;

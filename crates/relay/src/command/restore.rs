@@ -9,6 +9,7 @@ use rand::rngs::SysRng;
 use super::{Told, backup};
 use crate::{
     cli::Common,
+    confine::as_owner_of,
     home::Home,
     store::{self, Manifest, backup::verify},
 };
@@ -31,15 +32,19 @@ pub(crate) fn run(common: &Common, from: &Path) -> Told {
     }
 }
 
-fn fill(folder: &Path, from: &Path) -> Result<(SigningKey, Manifest), Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn fill(folder: &Path, from: &Path) -> Result<(SigningKey, Manifest), Failure> {
     let (secret, stream) = backup::open(from)?;
     // Before anything is made of it.
     verify(stream)?;
     crate::confine::keep_to_ourselves();
     let epoch = chopmark_core::random::array(&mut SysRng)
         .map_err(|_| "the system gives no random numbers")?;
-    let _home = Home::open_as(folder, &secret)?;
     let (_, stream) = backup::open(from)?;
-    let manifest = store::backup::restore(stream, folder, Epoch(epoch))?;
-    Ok((SigningKey::from_secret(&secret), manifest))
+    as_owner_of(folder, || {
+        let _home = Home::open_as(folder, &secret)?;
+        let manifest = store::backup::restore(stream, folder, Epoch(epoch))?;
+        Ok((SigningKey::from_secret(&secret), manifest))
+    })?
 }

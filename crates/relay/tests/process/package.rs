@@ -139,7 +139,7 @@ fn the_units_parse_and_call_commands_that_there_are() {
     let has = |key: &str, value: &str| service.iter().any(|(_, k, v)| k == key && v == value);
     for (key, value) in [
         ("Type", "notify"),
-        ("DynamicUser", "yes"),
+        ("User", "chopmark-relay"),
         ("NoNewPrivileges", "yes"),
         ("ProtectSystem", "strict"),
         ("LimitCORE", "0"),

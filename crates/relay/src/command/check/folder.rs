@@ -68,7 +68,7 @@ fn folder(folder: &Path, findings: &mut Vec<Finding>) {
     }
     let ours = rustix::process::geteuid().as_raw();
     let owner = metadata.uid();
-    findings.push(if ours != owner {
+    findings.push(if ours != owner && ours != 0 {
         Finding::look(WHAT, format!("{shown} is of user {owner} and this is user {ours}"))
     } else if mode & 0o055 != 0 {
         Finding::look(WHAT, format!("{shown}: others look in ({mode:03o}); chmod 700"))
