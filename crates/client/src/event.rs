@@ -178,8 +178,8 @@ pub enum What {
         /// Why, in a word.
         why: String,
     },
-    /// The session with a contact cannot be gone on with, and another one is begun by itself. What was not acknowledged
-    /// goes out again there.
+    /// The session with a contact cannot be gone on with, and another one is begun by itself, here or by the contact. What was
+    /// not acknowledged goes out again there.
     SessionRenewed {
         /// With whom.
         contact: ContactId,
@@ -260,6 +260,9 @@ pub enum Renewal {
     KeyRefused,
     /// This home is an older copy of itself: what was sent since is unknown here.
     OwnRollback,
+    /// The contact began anew and says that it was because this home fell back to an older copy of itself, or is in use twice:
+    /// someone may have copied this device.
+    CopyNoticed,
     /// The contact's device fell back to an older state of itself.
     PeerRolledBack,
     /// The contact's state is in use twice: someone may have copied their device.

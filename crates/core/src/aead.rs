@@ -31,6 +31,8 @@ pub(crate) fn seal(
     associated: &[u8],
     text: &mut [u8],
 ) -> Result<[u8; TAG], NotAuthentic> {
+    #[cfg(feature = "hazmat")]
+    crate::hazmat::sealings::note(key, nonce, associated, text);
     let mut stream = Stream::begin(key, nonce, text.len());
     stream.apply(text)?;
     Ok(stream.tag(associated, text))

@@ -14,3 +14,5 @@ pub mod header;
 pub mod kem_epoch;
 pub mod primitives;
 pub mod root;
+pub mod sealings;
+pub mod sending;

@@ -183,6 +183,14 @@ impl Ratchet {
         self.stuck.map_or(opened, |stuck| stuck.min(opened))
     }
 
+    /// Goes on at this index, as if the messages before it had been sealed and lost. False if that is not ahead.
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn skip_to(&mut self, n: u32) -> bool {
+        let chain = self.sending.as_mut().map(|sending| &mut sending.chain);
+        let last = n.checked_sub(1);
+        chain.zip(last).is_some_and(|(chain, last)| chain.take_now(last).is_ok())
+    }
+
     /// How many keys of unopened messages are held, the spines not counted.
     pub(crate) fn nodes(&self) -> usize {
         self.gapped.iter().chain(&self.receiving).map(|receiving| receiving.chain.size()).sum()

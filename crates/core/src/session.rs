@@ -387,6 +387,12 @@ impl Session {
         self.ratchet.acknowledgement()
     }
 
+    /// Goes on at this index of the chain that sends: [`crate::hazmat::sending`].
+    #[cfg(feature = "hazmat")]
+    pub(crate) fn skip_to(&mut self, n: u32) -> bool {
+        self.ratchet.skip_to(n)
+    }
+
     /// How many keys of messages that did not come yet are held, at most 2,048.
     pub fn held_keys(&self) -> usize {
         self.ratchet.nodes()

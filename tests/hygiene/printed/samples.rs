@@ -277,6 +277,7 @@ fn errors() -> Vec<Shown> {
                 OpenError::Forged,
                 OpenError::NonContributory,
                 OpenError::PeerMisbehaved,
+                OpenError::OwnRolledBack,
             ],
         ),
     ]

@@ -42,6 +42,12 @@ class RolledBack(Refused):
     expect = "fell back"
 
 
+class OwnFellBack(Refused):
+    """The peer answers a step that this state never made. [own-rollback-is-seen]"""
+
+    expect = "own state fell back"
+
+
 class NotIntroduced(Refused):
     """B seals nothing before A's manifest bore out who A is. [no-reply-before-introduction]"""
 
@@ -127,6 +133,10 @@ class Session:
         return "Opening" if self.kem.side == "A" and self.receiving is None else "Unconfirmed"
 
     # Sending
+
+    def skip_to(self, n: int) -> None:
+        """As if the messages before index n had been sealed and lost."""
+        self.sending.take(n - 1)
 
     def seal(self, content: bytes, draws, now: int) -> bytes:
         if len(content) > LARGEST_CONTENT - len(self.init or b""):
@@ -236,6 +246,8 @@ class Session:
 
     def peer_begins_chain(self, header: Header, now: int) -> Receiving:
         """The peer's step: SPEC §5.4, step 2. Our private ratchet key goes with it. [step-wipes-own-key]"""
+        if self.own is None:
+            raise OwnFellBack("a step that another life of this state made")
         last = self.receiving
         if last:
             last.chain.finish(header.pn)
@@ -272,9 +284,10 @@ class Session:
         self.ended = [old for old in self.ended if old.chain.nodes]
         while len(self.ended) > ENDED_CHAINS_KEPT:
             self.giving_up(self.ended.pop(0), Chain.give_up_all)
-        while sum(len(old.chain.nodes) for old in chains) > NODES_KEPT:
-            oldest = next(old for old in chains if old.chain.nodes)
-            self.giving_up(oldest, Chain.give_up_lowest)
+        for old in chains:
+            surplus = sum(len(old.chain.nodes) for old in chains) - NODES_KEPT
+            if surplus > 0:
+                self.giving_up(old, lambda chain: chain.give_up_lowest_of(surplus))
 
     def giving_up(self, old: Receiving, deletes: Callable[[Chain], object]) -> None:
         """Acknowledgement stays before the first gap that was ever given up (SPEC §5.9)."""

@@ -254,6 +254,9 @@ const fn renewal(why: Renewal) -> &'static str {
         Renewal::OwnRollback => {
             "this home is an older copy of itself; what was sent since is unknown here"
         }
+        Renewal::CopyNoticed => {
+            "they say that this home fell back or is in use twice; someone may have copied it"
+        }
         Renewal::PeerRolledBack => "their device fell back to an older copy of itself",
         Renewal::PeerForked => "their device is in use twice; someone may have copied it",
         _ => "the session cannot be gone on with",

@@ -18,7 +18,7 @@ use super::knock::Rejected;
 use super::outbox::{Slot, Stage};
 use super::turn::Turn;
 use crate::error::Error;
-use crate::event::Renewal;
+use crate::event::{Renewal, What};
 use crate::store::{Kind, Tx};
 
 /// What a delivery was, once a session opened it.
@@ -162,6 +162,7 @@ impl Turn<'_, '_> {
         let opened = sessions.open(envelope, self.now).map_err(|error| match error {
             OpenError::PeerRolledBack => Rejected::Renew(*contact, Renewal::PeerRolledBack),
             OpenError::PeerForked => Rejected::Renew(*contact, Renewal::PeerForked),
+            OpenError::OwnRolledBack => Rejected::Renew(*contact, Renewal::OwnRollback),
             OpenError::NotForThisSession | OpenError::AlreadyOpened { remembered: false } => {
                 Rejected::Unreadable(*contact)
             }
@@ -267,7 +268,10 @@ impl Turn<'_, '_> {
         {
             record.doubtful = true;
             record.save(self.tx, contact)?;
-            return self.revive(contact);
+            self.revive(contact)?;
+            // SPEC §5.9 [copy-is-told]: the contact saw what we cannot see ourselves.
+            let (contact, why) = ((*contact).into(), Renewal::CopyNoticed);
+            return self.emit(What::SessionRenewed { contact, why });
         }
         self.acknowledged(contact, session, acknowledged)
     }

@@ -20,6 +20,7 @@ use crate::event::{Direction, Message, MessageId, Progress, Renewal, What};
 use crate::store::{Kind, Log, Store, Unlock};
 
 mod attacks;
+mod copies;
 mod doors;
 mod hostile;
 mod prekeys;

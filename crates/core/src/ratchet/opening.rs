@@ -150,6 +150,8 @@ impl Ratchet {
         header: &Header,
         draft: &mut Draft,
     ) -> Result<(Begins, (chain::Ahead, Key)), OpenError> {
+        // SPEC §5.8 [own-rollback-is-seen]: the peer begins a chain once it has seen our step, and we made none.
+        let ours = self.ours.as_ref().ok_or(OpenError::OwnRolledBack)?;
         let opened = self.receiving.as_ref().map_or(0, |receiving| receiving.chain.next());
         // SPEC §5.3 [pn-not-below-opened].
         if header.pn < opened || (self.receiving.is_none() && header.pn != 0) {
@@ -160,7 +162,6 @@ impl Ratchet {
         let mix = self.kem.mixed_by_peer(header.epoch).map_err(|_| OpenError::PeerMisbehaved)?;
         let theirs =
             dh::PublicKey::parse(&header.ratchet_key).map_err(|_| OpenError::NonContributory)?;
-        let ours = self.ours.as_ref().ok_or(OpenError::PeerMisbehaved)?;
         let agreed = ours.diffie_hellman(&theirs).map_err(|_| OpenError::NonContributory)?;
         let step = root::step(&self.root, &agreed, header.epoch, mix);
         let key = Key::new(*step.chain.expose());

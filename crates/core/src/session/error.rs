@@ -78,4 +78,8 @@ pub enum OpenError {
     /// new session.
     #[error("the peer's state is in use twice")]
     PeerForked,
+    /// The peer answers a step that this state never made: our own state is an older one, or a copy of it is in use. Tell
+    /// the user and begin a new session.
+    #[error("our own state is an older one, or in use twice")]
+    OwnRolledBack,
 }

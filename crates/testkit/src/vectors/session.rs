@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use chopmark_core::{
     codec::Reader,
     handshake::RespondError,
-    hazmat::handshake,
+    hazmat::{handshake, sending},
     identity::DeviceEntry,
     session::{Event, OpenError, SealError, Session, Status},
     time::Timestamp,
@@ -36,7 +36,7 @@ pub(super) fn evaluate(vector: &Vector) -> Outcome {
     let mut outputs = Outputs::new()
         .with_bytes("session id", conversation.begun().id().as_bytes())
         .with_bytes("init id", conversation.begun().init_id().as_bytes());
-    for number in 1..100 {
+    for number in 1..1000 {
         let key = |key: &str| format!("{number:02} {key}");
         let Some(command) = vector.find(&key("do")) else { break };
         let given = ["content", "envelope", "entry"].map(|name| {
@@ -122,6 +122,11 @@ impl Conversation {
             ["introduce", "B"] => self.introduce(step.entry.as_deref()),
             ["wait", time] => {
                 self.now.0 += number(time) as u64;
+                Outputs::new()
+            }
+            ["skip", party, n] => {
+                let session = self.sessions[who(party)].as_mut().expect("a session");
+                assert!(sending::skip_to(session, n.parse().expect("an index")), "it is ahead");
                 Outputs::new()
             }
             ["keep", party] => {
@@ -245,6 +250,7 @@ fn open_refused(error: OpenError) -> &'static str {
         OpenError::PeerMisbehaved => "misbehaved",
         OpenError::PeerRolledBack => "fell back",
         OpenError::PeerForked => "forked",
+        OpenError::OwnRolledBack => "own state fell back",
         _ => panic!("{error}"),
     }
 }

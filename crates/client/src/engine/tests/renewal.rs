@@ -23,7 +23,7 @@ impl World {
             .unwrap()
     }
 
-    fn sending(&mut self, who: usize) -> chopmark_core::session::SessionId {
+    pub(super) fn sending(&mut self, who: usize) -> chopmark_core::session::SessionId {
         let other = self.id(1 - who);
         self.turn(who, |turn| turn.sending_session(&other)).unwrap().unwrap()
     }
@@ -39,7 +39,7 @@ impl World {
     }
 }
 
-fn talked() -> World {
+pub(super) fn talked() -> World {
     let mut world = World::meet(LinkUse::OneTime);
     for text in ["one", "two"] {
         world.send(0, text);
@@ -177,30 +177,6 @@ fn noise_by_a_link_or_of_someone_who_waits_begins_nothing() {
     assert!(world.turn(1, |turn| turn.wanted()).unwrap().is_empty());
 }
 
-#[test]
-fn t70_a_restored_backup_that_sends_is_seen_and_a_new_session_is_forced() {
-    let mut world = talked();
-    let backup = world.users[0].copy(70);
-    world.send(0, "after the backup");
-    world.settle();
-    let before = world.sending(1);
-    world.forget_delivered(0);
-    world.users[0] = backup;
-    world.send(0, "by the backup");
-    world.depart(0);
-    world.arrive(1);
-    assert_eq!(world.renewals(1), [Renewal::PeerRolledBack]);
-    world.settle();
-    world.settle();
-    world.settle();
-    assert!(world.sending(0) == world.sending(1) && world.sending(1) != before);
-    assert_eq!(world.texts(1), ["one", "two", "after the backup", "by the backup"]);
-    world.send(1, "welcome back");
-    world.settle();
-    assert_eq!(world.texts(0).last().unwrap(), "welcome back");
-    world.no_tag_repeats();
-}
-
 // Tests [missed-deliveries-renew], [doubtful-acknowledgements].
 #[test]
 fn t70_a_backup_that_missed_deliveries_notices_by_the_relays_numbers() {
@@ -229,47 +205,6 @@ fn t70_a_backup_that_missed_deliveries_notices_by_the_relays_numbers() {
     quiet.pass(1);
     quiet.turn(0, |turn| turn.upkeep()).unwrap();
     assert_eq!(quiet.renewals(0), [Renewal::MessagesLost]);
-}
-
-#[test]
-fn t69_a_clone_is_seen_with_the_first_message_of_either_and_the_owner_goes_on() {
-    // With the sending chain that both have, and with a step that each makes of its own.
-    for stepping in [false, true] {
-        let mut world = talked();
-        if stepping {
-            world.send(1, "so that both step");
-            world.settle();
-        } else {
-            world.send(0, "so that the chain goes on");
-            world.settle();
-        }
-        let mut clone = world.users[0].copy(69);
-        world.send(0, "by the owner");
-        world.depart(0);
-        let (bob, now) = (world.id(1), world.now);
-        clone.turn(now, |turn| turn.send_text(&bob, "by the thief")).unwrap();
-        let handle = world.relay.boxes[1].last().unwrap().0;
-        for due in clone.turn(now, |turn| turn.due(64)).unwrap() {
-            world.relay.boxes[1].push((handle, due.envelope));
-        }
-        world.arrive(1);
-        let seen = world.renewals(1);
-        assert!(
-            matches!(seen.as_slice(), [Renewal::PeerRolledBack | Renewal::PeerForked]),
-            "{seen:?}"
-        );
-        assert_eq!(world.texts(1).last().unwrap(), "by the owner");
-        world.no_tag_repeats();
-        let before = world.sending(1);
-        world.settle();
-        world.settle();
-        world.send(0, "still here");
-        world.settle();
-        assert_eq!(world.texts(1).last().unwrap(), "still here");
-        assert_ne!(world.sending(1), before);
-        // The other way: Bob's answer reaches both, and what the clone makes of it is not the owner's.
-        world.no_tag_repeats();
-    }
 }
 
 // Tests [new-link-connects-anew].

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use chopmark_core::hazmat::sealings::recorded;
 use rand::RngExt as _;
 
 use super::super::blob::Blob;
@@ -323,6 +324,15 @@ fn what_is_written_arrives_once_whatever_the_network_does() {
 #[test]
 fn what_is_written_arrives_once_although_someone_goes_on_with_an_old_copy() {
     seeds(1_000, 60).into_iter().for_each(|seed| run(seed, Fate::OldCopy));
+}
+
+// Loss, repeats, turns that are lost, and a home that goes on with what it was: whatever is sealed again has another nonce.
+#[test]
+fn t70_no_key_meets_a_nonce_twice_in_runs_with_an_old_copy() {
+    for seed in seeds(3_000, 10) {
+        let ((), sealings) = recorded(|| run(seed, Fate::OldCopy));
+        super::copies::no_pair_repeats(&sealings);
+    }
 }
 
 #[test]
