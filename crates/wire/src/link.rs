@@ -142,9 +142,15 @@ impl ContactLink {
     }
 }
 
-/// The first byte of every link of this version. It decides the first two characters of both texts, `AQ` in base64url
-/// and `AE` in base32, which is how they are told apart.
+/// The first byte of every link of this version.
 const VERSION: u8 = 1;
+
+/// Whether a text without its scheme is base32: `A`, then one of `E` to `P`, both in one case. So begin the versions 1, 2
+/// and 3; in base64url it would be version 0, or one above 100 (SPEC §2.7).
+fn is_base32(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'A', b'E'..=b'P', ..] | [b'a', b'e'..=b'p', ..])
+}
+
 const ONE_TIME: u8 = 1;
 
 impl FromStr for ContactLink {
@@ -159,9 +165,8 @@ impl FromStr for ContactLink {
         if rest.len() > limits::LINK_TEXT_MAX {
             return Err(LinkError::TrailingBytes);
         }
-        let base32 = rest.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("AE"));
         let bytes = Zeroizing::new(
-            if base32 {
+            if is_base32(rest) {
                 let upper = Zeroizing::new(rest.to_ascii_uppercase());
                 BASE32_NOPAD.decode(upper.as_bytes())
             } else {

@@ -154,6 +154,11 @@ class Chain:
         self.watermark = node.end
         return node
 
+    def give_up_lowest_of(self, count: int) -> None:
+        """So many of them, or all that there are."""
+        for _ in self.nodes[:count]:
+            self.give_up_lowest()
+
     def give_up_all(self) -> None:
         while self.nodes:
             self.give_up_lowest()

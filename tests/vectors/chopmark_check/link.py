@@ -53,7 +53,7 @@ class Link:
         scheme, colon, code = text.partition(":")
         if not colon or scheme.lower() != "chop":
             raise NotALink("another scheme")
-        if code[:2].upper() == "AE":
+        if re.match("A[E-P]|a[e-p]", code):
             return cls.decode(unpadded(code.upper(), "[A-Z2-7]*", 8, base64.b32decode, base64.b32encode))
         return cls.decode(
             unpadded(code, "[A-Za-z0-9_-]*", 4, base64.urlsafe_b64decode, base64.urlsafe_b64encode)

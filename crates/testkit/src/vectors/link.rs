@@ -59,6 +59,9 @@ fn read_cases() -> Vec<Vector> {
     let (copied, code) = (read.to_string(), read.to_qr_text());
     let mut version_2 = good.clone();
     version_2[0] = 2;
+    let code_of = |first: &str| format!("CHOP:{first}{}", &code["CHOP:AE".len()..]);
+    // The first ten bits: a version, and the first two bits of the flags.
+    let (code_2, code_64) = (code_of("AI"), code_of("AF"));
     let (malformed, unknown) = ("malformed", "unknown version");
     let cut = &good[..good.len() - 1];
     let relay = |relay: &str| text(&link(1, relay));
@@ -113,6 +116,9 @@ fn read_cases() -> Vec<Vector> {
         case("ipv6-with-zero", "A leading zero in it.", malformed, &relay("[2001:0db8::7]:4433")),
         case("ipv6-capital", "In capitals.", malformed, &relay("[2001:DB8::7]:4433")),
         case("version-2", "Of version 2.", unknown, &text(&version_2)),
+        case("code-version-2", "Of version 2, in base32: it begins with AI.", unknown, &code_2),
+        case("code-version-2-longer", "A longer one.", unknown, &format!("{code_2}AAAAAAAA")),
+        case("code-flags-64", "Flags of a later version, in base32.", unknown, &code_64),
         case("flags-2", "Flags of a later version.", unknown, &text(&link(2, RELAY))),
     ]
 }

@@ -20,6 +20,9 @@ use super::{
 /// Bytes of the two signatures.
 const SIGNATURES: usize = 64 + 3309;
 
+/// A time in seconds: the recovery epoch of who has nothing but the words, and the id of its one device.
+const RESTORED: u32 = 1_800_000_000;
+
 /// Where a manifest of signer 0 has its devices.
 const COUNT: usize = 3 + 32 + 1952 + 32 + 8 + 32;
 
@@ -80,10 +83,15 @@ pub(super) fn cases() -> Vec<Vector> {
     let begin = |case: Vector, entries: &[DeviceEntry]| {
         with_entries(case.with_bytes("next seed", &seed("A card")), entries)
     };
-    let restore = sign("restore", "Nothing but the words: zeros as previous hash.", "restore", "A");
+    let restore = sign(
+        "restore",
+        "Nothing but the words: one device, whose id is the recovery epoch; zeros as previous hash.",
+        "restore",
+        "A",
+    );
     let mut cases = vec![
         begin(sign("create", "The first manifest of an account.", "create", "A"), &one),
-        begin(restore.with("recovery epoch", 1_800_000_000), &two),
+        begin(restore.with("recovery epoch", RESTORED), &[entry("A2", RESTORED)]),
         next(sign("update", "A second device is linked.", "update", "A"), &first, &two),
         next(sign("recover", "The next recovery epoch.", "recover", "A"), &first, &one),
         next(sign("revoke", "The next root signs.", "revoke", "A card"), &first, &two),
@@ -225,7 +233,7 @@ fn standing_cases(first: &SignedManifest) -> Vec<Vector> {
     let other_second = updated(first, vec![entry("A", 1), entry("A3", 3)]);
     let (restored, revoking) = (recovered(&second), revoked(first));
     let next = root(seed("A card")).public().commitment();
-    let later = Manifest::restored(root(seed("A")).public(), next, 9, vec![entry("A", 1)]);
+    let later = Manifest::restored(root(seed("A")).public(), next, 9, vec![entry("A", 9)]);
     let later = later.sign(&root(seed("A"))).expect("it signs");
     let case = |name: &str, comment: &str, known: &SignedManifest, new: &SignedManifest| {
         let known = ManifestRef::from(known);

@@ -19,7 +19,8 @@ pub(super) fn cases() -> Vec<Vector> {
     cases.extend([lost(), reordered(), reordered_over_chains(), duplicated(), buckets()]);
     cases.extend([altered_first(), altered_later(), falls_back(), forks(), own_fall_back()]);
     cases.extend([gap_expires(), acknowledges_gaps(), late_object(), overdue_by_time()]);
-    cases.extend([gapped_chains(), reflected()]);
+    cases.extend([gapped_chains(), reflected(), overdue_by_count(), node_bound()]);
+    cases.push(answers_another_life());
     cases.into_iter().map(|transcript| transcript.vector).collect()
 }
 
@@ -352,5 +353,57 @@ fn reflected() -> Transcript {
     transcript.deliver("B", noise.to_vec());
     transcript.deliver("B", noise[..2047].to_vec());
     transcript.open("B", later);
+    transcript
+}
+
+fn overdue_by_count() -> Transcript {
+    let comment =
+        "A key that waits for room is overdue with the 50th message and lifts the bucket.";
+    let mut transcript = Transcript::confirmed("overdue-by-count", comment);
+    transcript.exchange("B", "A", 2);
+    for _ in 0..23 {
+        // The shortest that leaves no room for a key.
+        let ping = transcript.seal_long("B", 1943 - 1184);
+        transcript.open("A", ping);
+        let pong = transcript.seal_long("A", 1);
+        transcript.open("B", pong);
+    }
+    transcript.exchange("B", "A", 2);
+    transcript
+}
+
+fn node_bound() -> Transcript {
+    let comment =
+        "Messages far apart in one chain leave more than 2,048 nodes: the lowest are given up.";
+    let mut transcript = Transcript::confirmed("node-bound", comment);
+    let early = transcript.seal("B", "before all gaps");
+    let mut sealed = Vec::new();
+    for place in 1..=84_u32 {
+        transcript.run(&format!("skip B {}", place << 25));
+        sealed.push(transcript.seal("B", "far apart"));
+    }
+    for envelope in &sealed {
+        transcript.open("A", *envelope);
+    }
+    // Below the watermark, and above.
+    transcript.open("A", early);
+    transcript.open("A", sealed[0]);
+    transcript.open("A", sealed[83]);
+    transcript.exchange("A", "B", 1);
+    transcript
+}
+
+fn answers_another_life() -> Transcript {
+    let comment =
+        "A's state is in use twice: B answers a step that this one, which owes it, never made.";
+    let mut transcript = Transcript::confirmed("own-state-in-use-twice", comment);
+    let ping = transcript.seal("B", "ping");
+    transcript.open("A", ping);
+    transcript.run("keep A");
+    let by_the_other = transcript.seal("A", "by the other");
+    transcript.open("B", by_the_other);
+    let answer = transcript.seal("B", "to the other");
+    transcript.run("swap A");
+    transcript.open("A", answer);
     transcript
 }

@@ -72,6 +72,8 @@ class Play:
                 self.introduce(number)
             case ["wait", time] if time.isdigit():
                 self.now += int(time)
+            case ["skip", ("A" | "B") as name, n] if n.isdigit():
+                self.side(name).session.skip_to(int(n))
             case ["keep", ("A" | "B") as name]:
                 self.side(name).copy = deepcopy(self.side(name).session)
             case ["swap", ("A" | "B") as name]:
