@@ -41,10 +41,30 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) fn new(relay: &str, issuer: &str) -> Self {
-        let person = Self { folder: tempfile::tempdir().unwrap() };
+        let person = Self::homeless();
         let made = person.chop(&["init", "--relay", relay, "--issuer", issuer, "--merchant"]);
         assert_eq!(made.code, 0, "{made:?}");
         person
+    }
+
+    /// Someone who has no home yet.
+    pub(crate) fn homeless() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Listens until something with these words was told, and says all that was.
+    #[track_caller]
+    pub(crate) fn hears(&self, words: &str) -> String {
+        let mut told = String::new();
+        for _ in 0..16 {
+            let heard = self.chop(&["listen", "--count", "1", "--timeout", "30s"]);
+            told.push_str(&heard.out);
+            if told.contains(words) {
+                return told;
+            }
+            assert_eq!(heard.code, 0, "no {words:?}: {told:?}, {heard:?}");
+        }
+        panic!("no {words:?}: {told:?}");
     }
 
     pub(crate) fn home(&self) -> PathBuf {

@@ -12,3 +12,4 @@ mod demo;
 mod errors;
 mod harness;
 mod output;
+mod restore;
