@@ -125,3 +125,25 @@ fn versions_stand_in_the_root_manifest_only() {
     }
     assert_none("not from the root manifest", &findings);
 }
+
+// Seen to fail with the feature among the client's dependencies.
+#[test]
+fn nothing_that_ships_has_the_doors_of_the_core_that_are_for_tests() {
+    let opens = |value: &toml::Value| {
+        let features = value.get("features").and_then(toml::Value::as_array);
+        features.into_iter().flatten().any(|feature| feature.as_str() == Some("hazmat"))
+    };
+    let mut findings = Vec::new();
+    for manifest in manifests() {
+        let for_tests = ["testkit", "xtask"].contains(&manifest.folder.as_str());
+        for (name, value) in manifest.dependencies("dependencies") {
+            if opens(&value) && !for_tests {
+                findings.push(format!("{}: {name}", manifest.folder));
+            }
+        }
+    }
+    let root: toml::Table = read("Cargo.toml").parse().unwrap();
+    let shared = root["workspace"]["dependencies"].as_table().unwrap();
+    findings.extend(shared.iter().filter(|(_, value)| opens(value)).map(|(name, _)| name.clone()));
+    assert_none("hazmat in what ships", &findings);
+}
