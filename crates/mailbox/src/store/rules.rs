@@ -411,8 +411,14 @@ impl<'a, D: Disk> Rules<'a, D> {
         }
         let length = envelope.len() as u64;
         let knock = held.kind == CapabilityKind::Knock;
-        if !held.deposits.take(self.now)
-            || record.messages >= limits::MAILBOX_MESSAGES_MAX
+        let before = held.deposits;
+        if !held.deposits.take(self.now) {
+            if went_back(&before, &held.deposits) {
+                self.put_grant(*capability, Some(held));
+            }
+            return Err(LATER);
+        }
+        if record.messages >= limits::MAILBOX_MESSAGES_MAX
             || record.bytes.saturating_add(length) > limits::MAILBOX_BYTES_MAX
             || record.seen >= limits::MAILBOX_SEEN_MAX
             || knock && record.knocks >= limits::KNOCK_MESSAGES_MAX
@@ -456,7 +462,14 @@ impl<'a, D: Disk> Rules<'a, D> {
         {
             return Ok(StoreAnswer::Fetched { bundle, one_time: one_time.clone() });
         }
-        if record.fetches >= limits::MAILBOX_FETCHES_MAX || !link.fetches.take(self.now) {
+        if record.fetches >= limits::MAILBOX_FETCHES_MAX {
+            return Err(LATER);
+        }
+        let before = link.fetches;
+        if !link.fetches.take(self.now) {
+            if went_back(&before, &link.fetches) {
+                self.put_link(capability, &link);
+            }
             return Err(LATER);
         }
         match stale {
@@ -485,4 +498,10 @@ impl<'a, D: Disk> Rules<'a, D> {
         self.batch.put(key, fetched.encode());
         Ok(StoreAnswer::Fetched { bundle, one_time })
     }
+}
+
+/// The clock was ahead when this bucket was emptied. The hour that it shows now is written down although nothing was
+/// taken: tokens would come back only once the wrong time is reached again.
+fn went_back(before: &TokenBucket, after: &TokenBucket) -> bool {
+    after.parts().3 < before.parts().3
 }
