@@ -16,5 +16,6 @@ mod external;
 mod hygiene;
 mod journeys;
 mod properties;
+mod simulation;
 mod tidy;
 mod vectors;
