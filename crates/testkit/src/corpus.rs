@@ -1,5 +1,6 @@
 //! Where the fuzz targets begin: one well-formed input of every kind, and ways to bend it.
 
+mod relay;
 mod scripts;
 
 use std::time::Duration;
@@ -42,6 +43,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "header" => scripts::header(),
         "kem_epoch" => scripts::kem_epoch(),
         "session_ops" => scripts::session_ops(),
+        "relay_session" => relay::relay_session(),
         _ => Vec::new(),
     };
     let live = if target == "envelope" { live() } else { Vec::new() };

@@ -3,7 +3,7 @@
 //! A body panics when a door breaks a promise. The readers ([`envelope`], [`wire_frame`], [`content`], [`link`],
 //! [`state_import`]) take any bytes: what they take can be written again and means the same. The others read a script of
 //! operations, a byte each with its operands behind it, and drive the protocol with it as a hostile network or a
-//! hostile peer would: [`handshake`], [`session_ops`], [`header`], [`kem_epoch`], [`chain_ops`].
+//! hostile peer would: [`handshake`], [`session_ops`], [`header`], [`kem_epoch`], [`chain_ops`], [`relay_session`].
 //!
 //! Architecture invariant: no check of the product is switched off for a fuzzer, so what one reaches a stranger reaches.
 
@@ -20,6 +20,7 @@ mod link;
 mod machine;
 mod message;
 mod peer;
+mod relay_session;
 mod scene;
 mod script;
 mod session_ops;
@@ -33,6 +34,7 @@ pub use handshake::handshake;
 pub use header::header;
 pub use kem_epoch::kem_epoch;
 pub use link::link;
+pub use relay_session::relay_session;
 pub use session_ops::session_ops;
 pub use state_import::state_import;
 pub use wire_frame::wire_frame;
@@ -60,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "header", body: header, tries: 12 },
     Target { name: "kem_epoch", body: kem_epoch, tries: 12 },
     Target { name: "session_ops", body: session_ops, tries: 12 },
+    Target { name: "relay_session", body: relay_session, tries: 200 },
 ];
 
 #[cfg(test)]

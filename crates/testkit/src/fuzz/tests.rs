@@ -68,6 +68,11 @@ fn the_corpus_of_session_ops_is_replayed() {
     replay("session_ops");
 }
 
+#[test]
+fn the_corpus_of_relay_session_is_replayed() {
+    replay("relay_session");
+}
+
 fn replay(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
     let files = corpus_of(target);

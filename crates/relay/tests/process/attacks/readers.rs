@@ -67,12 +67,11 @@ fn t43_who_sends_a_byte_now_and_then_is_closed_in_its_time() {
     let first = harmless(1);
     sender.send(Space::Data, &stream(CONTROL, 0, &first));
     let begun = now();
-    for n in 0..20_u64 {
-        let frame = harmless(1);
-        let at = usize::try_from(n).unwrap() % (frame.len() - 1);
-        let byte = [frame[at]];
-        undecided.send(Space::Data, &stream(CONTROL, n.min(2), &byte));
-        sender.send(Space::Data, &stream(CONTROL, first.len() as u64 + n.min(2), &byte));
+    // A frame of 16 KiB, a byte at a time.
+    for n in 0..40_u64 {
+        let byte = if n == 2 { [0x40] } else { [0] };
+        undecided.send(Space::Data, &stream(CONTROL, n, &byte));
+        sender.send(Space::Data, &stream(CONTROL, first.len() as u64 + n, &byte));
         undecided.listen(Duration::from_millis(30), true);
         sender.listen(Duration::from_millis(30), true);
         if undecided.closed().is_some() && sender.closed().is_some() {
