@@ -304,13 +304,15 @@ impl Owner {
 pub(crate) struct Sender {
     machine: SenderConnection,
     wire: Wire,
+    /// It heard that the relay goes.
+    pub(crate) told_to_go: bool,
 }
 
 impl Sender {
     pub(crate) async fn connect(address: &str) -> Self {
         let (wire, relay, binding) = connect(address).await;
         let machine = SenderConnection::new(relay, binding, now());
-        let mut sender = Self { machine, wire };
+        let mut sender = Self { machine, wire, told_to_go: false };
         assert!(matches!(sender.next().await, SenderEvent::Ready(_)));
         sender
     }
@@ -344,7 +346,9 @@ impl Sender {
                 }
                 Some(Output::Event(SenderEvent::Stored { .. })) => return true,
                 // The relay goes; what was asked before is still answered.
-                Some(Output::Event(SenderEvent::GoAway(GoAwayReason::Draining))) => {}
+                Some(Output::Event(SenderEvent::GoAway(GoAwayReason::Draining))) => {
+                    self.told_to_go = true;
+                }
                 Some(Output::Event(_)) => return false,
                 Some(_) => {}
                 None => {

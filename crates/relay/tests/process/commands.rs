@@ -108,7 +108,6 @@ fn check_says_where_each_value_came_from() {
     assert!(said.out.contains("\n# connections = 8192\n"), "{said:?}");
 }
 
-// Each of these was seen to be missed with its part of the check left out.
 #[test]
 fn check_names_everything_that_is_wrong_and_changes_nothing() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -192,7 +191,7 @@ fn a_data_folder_with_a_long_path_is_asked_all_the_same() {
     assert_eq!(desk.say(&["status", "--data", long]).code, 0);
 }
 
-// Seen to fail with a backup that is written over what is there, and with one that is used although it was cut.
+// Seen to fail with a backup that is used before it is verified.
 #[test]
 fn a_backup_is_never_written_over_a_file_and_a_damaged_one_is_never_used() {
     let desk = Desk::new("");

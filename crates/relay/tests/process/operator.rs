@@ -71,13 +71,13 @@ fn sighup_says_what_waits_for_the_next_start() {
     assert!(log.contains("only by the next start") && log.contains("store.keep_free"), "{log}");
 }
 
-/// Deposits until told to stop, or until the relay goes. How many were stored.
+/// Deposits until told to stop, or until the relay goes. How many were stored, and whether it heard of the end.
 fn load(
     address: &str,
     capability: &chopmark_wire::relay::Capability,
     first: u16,
     stop: &Arc<AtomicBool>,
-) -> tokio::task::JoinHandle<u16> {
+) -> tokio::task::JoinHandle<(u16, bool)> {
     let (address, capability, stop) = (address.to_owned(), capability.clone(), Arc::clone(stop));
     tokio::spawn(async move {
         let mut sender = Sender::connect(&address).await;
@@ -88,7 +88,7 @@ fn load(
             }
             stored += 1;
         }
-        stored
+        (stored, sender.told_to_go)
     })
 }
 
@@ -105,7 +105,7 @@ async fn read_all(address: &str, count: usize) -> Vec<u16> {
     found
 }
 
-// Seen to fail with a drain that closes before what was asked is answered: the sender was then told less than was kept.
+// Seen to fail with a node that is dropped and not drained.
 #[test]
 fn sigterm_under_load_loses_nothing_that_was_stored_and_ends_well() {
     let desk = Desk::new("");
@@ -119,8 +119,8 @@ fn sigterm_under_load_loses_nothing_that_was_stored_and_ends_well() {
         server.terminate();
         let mut stored = Vec::new();
         for (load, n) in loads.into_iter().zip(0..) {
-            let count = load.await.unwrap();
-            assert!(count < 400, "the relay went first");
+            let (count, told) = load.await.unwrap();
+            assert!(told && count < 400, "the relay went first, and said so");
             stored.extend((0..count).map(|it| n * 1000 + it));
         }
         let status = tokio::task::spawn_blocking(move || (server.wait(), server.log()));
@@ -133,7 +133,6 @@ fn sigterm_under_load_loses_nothing_that_was_stored_and_ends_well() {
     });
 }
 
-// Seen to fail with a restore under the old epoch.
 #[test]
 fn a_backup_under_load_restores_all_that_was_stored_before_it_under_a_new_epoch() {
     let desk = Desk::new("");
@@ -157,7 +156,7 @@ fn a_backup_under_load_restores_all_that_was_stored_before_it_under_a_new_epoch(
         assert!(messages >= 60, "{messages}");
         assert!(desk.metric("chopmark_relay_last_backup_seconds") > 0);
         stop.store(true, Ordering::Relaxed);
-        assert!(load.await.unwrap() >= 20);
+        assert!(load.await.unwrap().0 >= 20);
 
         let restored = desk.say(&["restore", backup, "--data", second, "--json"]);
         assert_eq!(restored.json()["messages"], messages, "{restored:?}");
@@ -185,7 +184,7 @@ fn write_certificate(folder: &Path) -> Vec<u8> {
     made.cert.der().to_vec()
 }
 
-// Seen to fail with files that are read once, and with a bad file taken.
+// Seen to fail with files that are read once.
 #[test]
 fn a_certificate_is_swapped_while_sessions_go_on_and_a_bad_one_is_not_taken() {
     let desk = Desk::new("");
@@ -299,7 +298,7 @@ fn nothing_that_an_operator_does_puts_a_name_into_the_log() {
 // Seen to fail with the second signal not heard while the relay drains.
 #[test]
 fn a_second_sigterm_stops_at_once() {
-    let desk = Desk::new("[limits]\ndrain_time = \"10 min\"\nwrite_time = \"10 min\"");
+    let desk = Desk::new("[limits]\ndrain_time = \"20 s\"");
     runtime().block_on(async {
         let mut server = desk.start();
         // Somebody who never leaves.

@@ -53,7 +53,7 @@ fn is_balanced(expression: &str) -> bool {
     open.is_empty() && expression.matches('"').count().is_multiple_of(2)
 }
 
-// Seen to fail with a metric renamed in the table, and with one taken off the dashboard.
+// Seen to fail with a metric on it that is not in the table.
 #[test]
 fn the_dashboard_shows_every_metric_and_no_other() {
     let dashboard: serde_json::Value = serde_json::from_str(&ops("dashboard.json")).unwrap();
@@ -69,7 +69,7 @@ fn the_dashboard_shows_every_metric_and_no_other() {
     assert_eq!(ids.len(), panels.len());
 }
 
-// Seen to fail with a metric and with a limit that are not there.
+// Seen to fail with a limit that is not there.
 #[test]
 fn every_alert_names_metrics_and_limits_that_exist_and_says_what_to_do() {
     let documents = YamlLoader::load_from_str(&ops("alerts.yml")).unwrap();
@@ -112,7 +112,7 @@ fn unit(name: &str) -> Vec<(String, String, String)> {
     lines
 }
 
-// Seen to fail with a key misspelt, where systemd is there to know, and with a flag that the program does not have.
+// Seen to fail with a flag that the program does not have.
 #[test]
 fn the_units_parse_and_call_commands_that_there_are() {
     let units =
@@ -182,7 +182,7 @@ fn instructions() -> Vec<(String, String)> {
         .collect()
 }
 
-// Seen to fail with a folder that is not copied, and with a variable that is no setting.
+// Seen to fail with a folder that is not copied.
 #[test]
 fn the_dockerfile_parses_copies_what_there_is_and_all_that_the_build_needs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -250,7 +250,7 @@ fn the_dockerfile_parses_copies_what_there_is_and_all_that_the_build_needs() {
     assert!(from.1.starts_with(&format!("rust:{version}")), "{}", from.1);
 }
 
-// Seen to fail with a default changed and the file not written anew.
+// Seen to fail with a default that the file does not have.
 #[test]
 fn the_example_of_the_settings_is_what_the_program_writes() {
     assert_eq!(ops("relay.toml"), relay(&["check", "--keys"]).out);
