@@ -27,7 +27,7 @@ use crate::{
     limits::{Bites, Limit, Limits, LimitsError},
     metrics::Metrics,
     prefix::{Creates, Crowd},
-    store::{FjallDisk, Shelf, Source, Space, StoreError, Writer},
+    store::{FjallDisk, Grouping, Shelf, Source, Space, StoreError, Writer},
     subscribers::Subscribers,
     task,
 };
@@ -126,6 +126,12 @@ pub struct Settings {
     pub public: Option<(String, u16)>,
     /// What it keeps free.
     pub space: Space,
+    /// What its writer takes at once.
+    pub grouping: Grouping,
+    /// Hours without a request of its owner after which a mailbox is deleted.
+    pub idle_hours: u64,
+    /// Hours after which what was acked is erased.
+    pub erase_hours: u64,
     /// What it lets others take.
     pub limits: Limits,
     /// What TLS shows from the first connection on; one made now if `None`.
@@ -146,11 +152,12 @@ impl Node {
             epoch = Ok(Epoch(random));
         }
         let epoch = epoch?;
-        let mut disk = FjallDisk::open(home.folder(), settings.space)?;
+        let disk = FjallDisk::open(home.folder(), settings.space)?;
+        let mut disk = disk.with_erase_hours(settings.erase_hours);
         // A disk without room is told of now, and not with the first request.
         let _ = disk.has_room();
         let source = disk.source();
-        let shelf = Shelf::open(disk, || epoch)?;
+        let shelf = Shelf::open(disk, || epoch)?.with_idle_hours(settings.idle_hours);
         let certificate = match &settings.certificate {
             Some(certificate) => certificate.clone(),
             None => Certificate::self_signed()?,
@@ -181,6 +188,8 @@ impl Node {
         let (hears, fails) = (Arc::clone(&shared), Arc::clone(&shared));
         let (writer, thread) = Writer::start(
             shelf,
+            settings.grouping,
+            Arc::clone(&settings.metrics),
             now,
             move |mailbox| hears.subscribers.arrived(mailbox),
             move |error| {

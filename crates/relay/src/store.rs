@@ -16,7 +16,7 @@ pub use check::{CheckError, Contents, check};
 pub use chopmark_mailbox::store::disk::{self, Disk, DiskError};
 pub use chopmark_mailbox::store::shelf::{self, Shelf, StoreError};
 pub use fjall_disk::{FjallDisk, Source, Space};
-pub use writer::Writer;
+pub use writer::{Grouping, Writer};
 
 #[cfg(test)]
 mod tests;

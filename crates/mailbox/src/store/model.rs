@@ -99,7 +99,7 @@ impl Model {
                 if !new {
                     return Err(Refusal::Later { hours: 1 });
                 }
-                let touched = Hour::of(now);
+                let touched = self.expiry.until(now, 0);
                 let (head, messages, seen) = (0, BTreeMap::new(), HashMap::new());
                 self.mailboxes.insert(mailbox, Mailbox { touched, head, messages, seen });
                 Ok(StoreAnswer::Made)
@@ -146,9 +146,10 @@ impl Model {
 
     /// A mailbox that its owner asks something of.
     fn owned(&mut self, now: Timestamp, mailbox: &MailboxId) -> Result<&mut Mailbox, Refusal> {
+        let hour = self.expiry.until(now, 0);
         let mailbox = self.mailboxes.get_mut(mailbox).ok_or(Refusal::NotAccepted)?;
-        if Hour::of(now) >= mailbox.touched.plus(limits::MAILBOX_TOUCH_HOURS) {
-            mailbox.touched = Hour::of(now);
+        if hour >= mailbox.touched.plus(limits::MAILBOX_TOUCH_HOURS) {
+            mailbox.touched = hour;
         }
         Ok(mailbox)
     }

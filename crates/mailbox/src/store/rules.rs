@@ -145,7 +145,7 @@ impl<'a, D: Disk> Rules<'a, D> {
     /// A mailbox that its owner asks something of.
     fn owned(&mut self, id: &MailboxId) -> Rule<Mailbox> {
         let mut mailbox = self.mailbox(id)?.ok_or(NOT_ACCEPTED)?;
-        let hour = Hour::of(self.now);
+        let hour = self.expiry.until(self.now, 0);
         if hour >= mailbox.touched.plus(limits::MAILBOX_TOUCH_HOURS) {
             mailbox.touched = hour;
             self.put_mailbox(*id, Some(mailbox));
@@ -196,7 +196,8 @@ impl<'a, D: Disk> Rules<'a, D> {
         if !new {
             return Err(LATER);
         }
-        let (number, hour) = (self.number(), Hour::of(self.now));
+        // A clock that is behind makes no mailbox that is idle from the start.
+        let (number, hour) = (self.number(), self.expiry.until(self.now, 0));
         self.put_mailbox(id, Some(Mailbox::new(number, hour)));
         self.batch.put(record::owner_of(number), Bytes::copy_from_slice(id.as_bytes()));
         self.look_at_idle(&id, number, hour);

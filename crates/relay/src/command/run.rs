@@ -26,7 +26,7 @@ use crate::{
     node::{self, Node},
     running::{self, Running},
     settings::{Loaded, Sandbox, Settings, Sources, load, value::Value as _},
-    store::Space,
+    store::{Grouping, Space},
 };
 
 /// Open files that a relay wants, and below which it says so: the store's tables, and who asks.
@@ -154,6 +154,9 @@ impl Start {
                     floor: settings.store.keep_free.bytes(),
                     ballast: settings.store.ballast.bytes(),
                 },
+                grouping: grouping(&settings.store),
+                idle_hours: hours(settings.store.mailbox_idle),
+                erase_hours: hours(settings.store.erase_every),
                 limits: self.limits,
                 certificate: Some(first),
                 metrics: Arc::clone(&metrics),
@@ -417,4 +420,20 @@ fn address(node: &Node, hash: &RelayHash) -> Result<RelayAddress, Failure> {
         SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
     };
     Ok(RelayAddress::new(&host, local.port(), hash.0)?)
+}
+
+fn grouping(store: &crate::settings::Store) -> Grouping {
+    let bytes = |size: crate::settings::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
+    Grouping {
+        queue_requests: store.queue_requests,
+        queue_bytes: bytes(store.queue_size),
+        batch_requests: store.batch_requests,
+        batch_bytes: bytes(store.batch_size),
+        sweep_every: store.sweep_every,
+    }
+}
+
+/// Whole hours, as a store counts.
+const fn hours(time: Duration) -> u64 {
+    time.as_secs() / 3600
 }

@@ -152,10 +152,18 @@ table! {
         ballast: Size = Size::mib(16), fixed;
         /// Requests of all connections that may wait for the writer; more make their connections wait.
         queue_requests: usize = 4096, fixed;
+        /// Bytes that those may bring; more make their connections wait.
+        queue_size: Size = Size::mib(32), fixed;
         /// Requests that share one sync at most.
         batch_requests: usize = 1024, fixed;
-        /// How often expired messages are looked for.
+        /// Bytes that those bring at most, but for the last of them.
+        batch_size: Size = Size::mib(4), fixed;
+        /// How often expired messages are looked for; each time lets at most an hour pass, whatever the clock says.
         sweep_every: Duration = Duration::from_secs(60), fixed;
+        /// How long a mailbox stays whose owner asks for nothing.
+        mailbox_idle: Duration = Duration::from_secs(180 * 24 * 3600), fixed;
+        /// How long what was acked may stay in the files of the store.
+        erase_every: Duration = Duration::from_secs(24 * 3600), fixed;
     }
 
     /// Who may make mailboxes here. Whoever has one opens it in every mode.

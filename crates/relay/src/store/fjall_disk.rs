@@ -39,7 +39,8 @@ impl Space {
 const MIB: u64 = 1024 * 1024;
 /// SPEC §6.7: the journal is bounded.
 const JOURNAL_BYTES: u64 = 64 * MIB;
-const MEMTABLE_BYTES: u64 = 8 * MIB;
+/// What is acked before this much has come after it is never written to a table.
+const MEMTABLE_BYTES: u64 = 32 * MIB;
 /// So often the mark learns how many commits there are.
 const NOTE_COMMITS: u64 = 4096;
 /// SPEC §6.7 [acked-is-erased].
@@ -61,6 +62,7 @@ pub struct FjallDisk {
     /// Are commits missing that were confirmed?
     lost: bool,
     eraser: Eraser,
+    erase_hours: u64,
     syncs: u64,
     /// Whether there was room last time: the operator hears of a change, once.
     room: bool,
@@ -175,6 +177,7 @@ impl FjallDisk {
             commits: 0,
             lost: false,
             eraser: Eraser::default(),
+            erase_hours: ERASE_HOURS,
             syncs: 0,
             room: true,
             ballast: false,
@@ -187,6 +190,13 @@ impl FjallDisk {
         // repeated deposit that is found here is answered without a write. The journals were written anew for it.
         disk.sync()?;
         Ok(disk)
+    }
+
+    /// Erases what was deleted after so many hours instead of a day's.
+    #[must_use]
+    pub const fn with_erase_hours(mut self, hours: u64) -> Self {
+        self.erase_hours = hours;
+        self
     }
 
     /// How often [`commit`](Disk::commit) and opening have synced.
@@ -266,7 +276,7 @@ impl FjallDisk {
 
     /// A step of erasing what was deleted, if one is due.
     fn erase(&mut self, hour: Hour) -> Result<(), DiskError> {
-        match self.eraser.look(hour, ERASE_HOURS) {
+        match self.eraser.look(hour, self.erase_hours) {
             Step::Nothing => {}
             Step::Failed => {
                 tracing::warn!("what was deleted could not be erased; it is tried again")
@@ -304,11 +314,9 @@ impl FjallDisk {
         if !self.lying {
             // An error here means that what was written may be gone although it can still be read: stop.
             let synced = self.opened()?.database.persist(PersistMode::SyncData);
-            synced.map_err(|error| match error {
-                // Some file systems look for space only now. Opened again, the journal is written anew.
-                fjall::Error::Io(io) if is_full(&io) => DiskError::Full,
-                error => broken(error),
-            })?;
+            // Some file systems look for space only now; opened again, the journal is written anew. And a flush in the
+            // background may have failed between the batch and this.
+            synced.map_err(|error| full_or_broken(error, self.free()))?;
         }
         self.syncs = self.syncs.saturating_add(1);
         Ok(())

@@ -9,7 +9,7 @@ use chopmark_relay::{
     home::Home,
     limits::{Limit, Limits},
     node::{Node, Settings},
-    store::Space,
+    store::{Grouping, Space},
 };
 use chopmark_wire::relay::RelayHash;
 use tokio::runtime::Runtime;
@@ -48,6 +48,9 @@ impl Inside {
             listen: self.listen,
             public: None,
             space: Space { floor: 0, ..Space::DEFAULT },
+            grouping: Grouping::default(),
+            idle_hours: 4320,
+            erase_hours: 24,
             limits,
             certificate: None,
             metrics: Arc::default(),
