@@ -44,6 +44,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         "kem_epoch" => scripts::kem_epoch(),
         "session_ops" => scripts::session_ops(),
         "relay_session" => relay::relay_session(),
+        "store_ops" => scripts::store_ops(),
         _ => Vec::new(),
     };
     let live = if target == "envelope" { live() } else { Vec::new() };

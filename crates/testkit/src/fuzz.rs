@@ -3,7 +3,8 @@
 //! A body panics when a door breaks a promise. The readers ([`envelope`], [`wire_frame`], [`content`], [`link`],
 //! [`state_import`]) take any bytes: what they take can be written again and means the same. The others read a script of
 //! operations, a byte each with its operands behind it, and drive the protocol with it as a hostile network or a
-//! hostile peer would: [`handshake`], [`session_ops`], [`header`], [`kem_epoch`], [`chain_ops`], [`relay_session`].
+//! hostile peer would: [`handshake`], [`session_ops`], [`header`], [`kem_epoch`], [`chain_ops`], [`relay_session`];
+//! or the relay's store as a failing disk would: [`store_ops`].
 //!
 //! Architecture invariant: no check of the product is switched off for a fuzzer, so what one reaches a stranger reaches.
 
@@ -25,6 +26,7 @@ mod scene;
 mod script;
 mod session_ops;
 pub(crate) mod state_import;
+mod store_ops;
 mod wire_frame;
 
 pub use chain_ops::chain_ops;
@@ -37,6 +39,7 @@ pub use link::link;
 pub use relay_session::relay_session;
 pub use session_ops::session_ops;
 pub use state_import::state_import;
+pub use store_ops::store_ops;
 pub use wire_frame::wire_frame;
 
 /// One target: its name, which is that of its corpus, and its body.
@@ -63,6 +66,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "kem_epoch", body: kem_epoch, tries: 12 },
     Target { name: "session_ops", body: session_ops, tries: 12 },
     Target { name: "relay_session", body: relay_session, tries: 200 },
+    Target { name: "store_ops", body: store_ops, tries: 200 },
 ];
 
 #[cfg(test)]

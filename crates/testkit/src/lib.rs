@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod corpus;
+pub mod crashing_disk;
 pub mod fuzz;
 pub mod party;
 pub mod seed;

@@ -239,3 +239,18 @@ fn mixtures(scripts: &mut Vec<Vec<u8>>, seed: u64, count: u64) {
         scripts.push((0..length).map(|_| rng.random()).collect());
     }
 }
+
+/// Scripts of `store_ops`: a mailbox with a grant and a link, then anything.
+pub(super) fn store_ops() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for seed in 0..24 {
+        let mut rng = Seed::fixed(700 + seed).rng();
+        // A batch of three: create, grant a private capability, grant a knock.
+        let mut script =
+            vec![0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0, 70, 5, 0, 1, 3, 2, 1, 0, 70, 5];
+        let length = 200 + rng.random_range(0..1400);
+        script.extend((0..length).map(|_| rng.random::<u8>()));
+        seeds.push(script);
+    }
+    seeds
+}

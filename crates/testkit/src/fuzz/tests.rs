@@ -73,6 +73,27 @@ fn the_corpus_of_relay_session_is_replayed() {
     replay("relay_session");
 }
 
+#[test]
+fn the_corpus_of_store_ops_is_replayed() {
+    replay("store_ops");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config {
+        cases: 400,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    // Any batches, hours and faults, made smaller until little is left of them.
+    #[test]
+    fn a_store_on_a_failing_disk_does_what_the_model_does(
+        script in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..900),
+    ) {
+        store_ops(&script);
+    }
+}
+
 fn replay(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
     let files = corpus_of(target);
