@@ -34,6 +34,8 @@ pub struct Shelf<D> {
     /// The number of the next mailbox or link.
     next: u64,
     expiry: Expiry,
+    /// The hour of expiry that is on the disk.
+    noted: Option<Hour>,
     /// How far the round of forgetting under way has come.
     round: Option<(Hour, Vec<u8>)>,
     /// Before this key nothing expired is left.
@@ -55,6 +57,7 @@ impl<D: Disk> Shelf<D> {
             life: Life { epoch: Epoch([0; 16]), count: 0 },
             next: 1,
             expiry: Expiry::default(),
+            noted: None,
             round: None,
             swept: forget::BEGIN.to_vec(),
             idle_hours: limits::MAILBOX_IDLE_HOURS,
@@ -70,7 +73,8 @@ impl<D: Disk> Shelf<D> {
         }
         let hour = shelf.disk.load(record::TIME).map_err(stopped)?;
         let hour = hour.map(|hour| record::read_u64(&hour)).transpose().map_err(unreadable)?;
-        shelf.expiry = Expiry::from_hour(hour.map(Hour));
+        shelf.noted = hour.map(Hour);
+        shelf.expiry = Expiry::from_hour(shelf.noted);
         shelf.count()?;
         Ok(shelf)
     }
@@ -179,13 +183,12 @@ impl<D: Disk> MailboxStore for Shelf<D> {
     }
 
     fn sweep(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let before = self.expiry.hour();
         let (hour, from) = match self.round.take() {
             Some(round) => round,
             None => (self.expiry.round(now), self.swept.clone()),
         };
         let mut rules = self.rules(now);
-        if before != Some(hour) {
+        if self.noted != Some(hour) {
             rules.batch.put(record::TIME.to_vec(), record::write_u64(hour.0));
         }
         let step = match rules.forget(hour, &from) {
@@ -195,6 +198,7 @@ impl<D: Disk> MailboxStore for Shelf<D> {
         };
         let (writes, _) = rules.into_writes();
         self.commit(writes)?;
+        self.noted = Some(hour);
         match step {
             Some(from) => {
                 self.round = Some((hour, from));
