@@ -100,10 +100,6 @@ metrics! {
     delivered: Counter("messages_delivered");
     /// Messages that their owners acknowledged.
     acknowledged: Counter("messages_acknowledged");
-    /// Messages that expired before anybody read them.
-    expired: Counter("messages_expired");
-    /// Requests that wait for the writer.
-    queue: Gauge("store_queue");
     /// Batches that the writer committed.
     batches: Counter("store_batches");
     /// Requests of those batches.
