@@ -97,6 +97,10 @@ impl RelayConnection {
         if self.closed {
             return;
         }
+        // A clock that was set back: what is waited for is no further away than when the wait began.
+        self.heard = self.heard.min(now);
+        self.paused_until = self.paused_until.map(|until| until.min(now.saturating_add(PAUSE)));
+        self.draining = self.draining.map(|since| since.min(now));
         match input {
             Input::Bytes(bytes) => self.reader.push(bytes),
             Input::Answered { ticket, answer } => self.answered(ticket, answer),

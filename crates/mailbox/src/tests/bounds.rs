@@ -205,3 +205,30 @@ fn a_relay_with_a_smaller_window_keeps_to_it() {
     let ran = relay.run(NOW, &mut served, &mut owner).unwrap();
     assert_eq!(ran.events.len(), 2 + 3);
 }
+
+// Seen to fail with the times that are waited for left where they were.
+#[test]
+fn a_clock_that_is_set_back_by_years_leaves_no_connection_waiting() {
+    let relay = Relay::new();
+    let year = HOUR * 24 * 365;
+    let before = Timestamp(0).saturating_add(year);
+    let frame = request(1, Request::Reserved(Reserved::Log)).encode();
+    let mut paused = relay.connection();
+    for _ in 0..=limits::FRAMES_BURST {
+        paused.handle(NOW, relay::Input::Bytes(&frame));
+    }
+    assert!(!paused.wants_bytes());
+    let mut silent = relay.connection();
+    let mut stopping = relay.connection();
+    stopping.handle(NOW, relay::Input::Drain);
+    for served in [&mut paused, &mut silent, &mut stopping] {
+        served.handle(before, relay::Input::Arrived);
+        let due = served.wake_at().unwrap();
+        assert!(due.saturating_since(before) <= Duration::from_secs(30));
+    }
+    // The first frame behind it begins a new second to count by.
+    for second in 1..=3 {
+        paused.handle(before.saturating_add(Duration::from_secs(second)), relay::Input::Tick);
+    }
+    assert!(paused.wants_bytes());
+}

@@ -71,3 +71,40 @@ fn another_subscriber_ends_the_first() {
     let ran = relay.run(NOW, &mut served, &mut owner).unwrap();
     assert_eq!(ran.events, [OwnerEvent::Ended(EndReason::Superseded)]);
 }
+
+// Seen to fail with acks that give no room back.
+#[test]
+fn a_message_that_is_never_acked_comes_once_a_connection_and_holds_up_nothing() {
+    let mut relay = Relay::with_grant(CapabilityKind::Private, Rate::PRIVATE);
+    for fill in 0..100 {
+        relay.deposit(NOW, fill);
+    }
+    let seqs = |ran: &Ran<OwnerEvent>| -> Vec<u64> {
+        let delivered = |event: &OwnerEvent| match event {
+            OwnerEvent::Delivered(it) => Some(it.seq),
+            _ => None,
+        };
+        ran.events.iter().filter_map(delivered).collect()
+    };
+    // Number 1 is poison to this owner, which acks everything but it.
+    let (mut served, mut owner) = (relay.connection(), relay.owner(2));
+    owner.subscribe(NOW, 0);
+    let mut all = Vec::new();
+    for _ in 0..10 {
+        let come = seqs(&relay.run(NOW, &mut served, &mut owner).unwrap());
+        let good: Vec<_> = come.iter().copied().filter(|seq| *seq != 1).collect();
+        owner.ack(&good);
+        all.extend(come);
+    }
+    assert_eq!(all, (1..=100).collect::<Vec<_>>(), "each once, the others behind it too");
+    for _ in 0..10 {
+        let (mut served, mut owner) = (relay.connection(), relay.owner(2));
+        owner.subscribe(NOW, 0);
+        assert_eq!(seqs(&relay.run(NOW, &mut served, &mut owner).unwrap()), [1]);
+    }
+    owner.ack(&[1]);
+    relay.run(NOW, &mut served, &mut owner).unwrap();
+    let (mut served, mut owner) = (relay.connection(), relay.owner(2));
+    owner.subscribe(NOW, 0);
+    assert!(seqs(&relay.run(NOW, &mut served, &mut owner).unwrap()).is_empty(), "acked: gone");
+}
