@@ -22,6 +22,9 @@ use thiserror::Error;
 
 use crate::limits::Limits;
 
+/// What the kernel may keep of packets until they are read.
+const SOCKET_BYTES: usize = 4 * 1024 * 1024;
+
 /// Why the relay cannot listen.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -80,6 +83,9 @@ pub fn listen(
     server: ServerConfig,
 ) -> Result<Endpoint, ListenError> {
     let socket = std::net::UdpSocket::bind(address)?;
+    // What comes in while all threads are busy: with the kernel's default a few connections lose packets. It gives less
+    // where the system allows less (net.core.rmem_max).
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BYTES);
     Ok(Endpoint::new(after_a_restart(identity), Some(server), socket, Arc::new(TokioRuntime))?)
 }
 

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod check;
 pub mod fjall_disk;
+pub mod inbox;
 pub mod writer;
 
 mod eraser;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chopmark_core::time::Timestamp;
 use chopmark_mailbox::{
     RelayConnection,
@@ -15,10 +15,7 @@ use chopmark_mailbox::{
 };
 use chopmark_wire::relay::{GoAwayReason, MailboxId};
 use quinn::{Incoming, RecvStream, SendStream, VarInt};
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::{sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     endpoint::channel_binding,
@@ -28,15 +25,17 @@ use crate::{
     prefix::{Place, Prefix},
     store::{
         Writer,
-        writer::{Answered, Reply},
+        inbox::{Inbox, Reply},
     },
     subscribers::Subscriber,
 };
 
 /// How long the last frame may take before the connection is closed over it.
 const LAST_FRAME_TIME: Duration = Duration::from_secs(1);
-/// How much is read at once.
-const READ_BYTES: usize = 32 * 1024;
+/// How many parts of the stream are read at once, a packet's each: no more than the receive window in all.
+const READ_PARTS: usize = 8;
+/// Frames up to so many bytes are joined before they are handed to the transport, which keeps a record of each part.
+const SMALL_FRAME: usize = 256;
 
 /// Serves one connection from its first packet to its last.
 pub(crate) async fn serve(
@@ -62,7 +61,6 @@ pub(crate) async fn serve(
         }
     };
     shared.metrics.connected.inc();
-    let (answers_to, answers) = unbounded_channel();
     let mut task = Task {
         shared: Arc::clone(&shared),
         limits,
@@ -70,8 +68,7 @@ pub(crate) async fn serve(
         machine,
         sink,
         source,
-        answers_to,
-        answers,
+        inbox: Arc::default(),
         subscriber: Arc::default(),
         mailbox: None,
         prefix: place.prefix,
@@ -94,11 +91,13 @@ async fn open(
     shared: &Shared,
     limits: &Limits,
     incoming: Incoming,
-) -> Option<(quinn::Connection, RelayConnection, SendStream, RecvStream)> {
+) -> Option<(quinn::Connection, Box<RelayConnection>, SendStream, RecvStream)> {
     let connection = incoming.accept().ok()?.await.ok()?;
     let binding = channel_binding(&connection)?;
     let bounds = Arc::new(limits.connection.clone());
+    // Boxed: a task has room for each place in which a value ever is, for as long as it lives.
     let machine = RelayConnection::with_bounds(shared.identity(), bounds, binding, now());
+    let machine = Box::new(machine);
     // SPEC §6.1: the relay opens the control stream, because it speaks first.
     let (sink, source) = connection.open_bi().await.ok()?;
     Some((connection, machine, sink, source))
@@ -108,12 +107,11 @@ struct Task {
     shared: Arc<Shared>,
     limits: Arc<Limits>,
     writer: Writer,
-    machine: RelayConnection,
+    machine: Box<RelayConnection>,
     sink: SendStream,
     source: RecvStream,
-    answers_to: UnboundedSender<Answered>,
     /// Bounded by what the machine lets be under way.
-    answers: UnboundedReceiver<Answered>,
+    inbox: Arc<Inbox>,
     subscriber: Arc<Subscriber>,
     mailbox: Option<MailboxId>,
     /// Where it came from; none for loopback.
@@ -124,28 +122,41 @@ impl Task {
     /// Until the connection ends; with a reason, if it is we who end it.
     async fn run(&mut self) -> Option<GoAwayReason> {
         let mut draining = self.shared.draining.subscribe();
+        let mut draining = pin!(draining.wait_for(|draining| *draining));
         let mut drained = false;
+        // Kept from turn to turn: it rings early when the machine was heard meanwhile, which does no harm.
+        let mut alarm = pin!(sleep(FOREVER));
+        let mut alarm_at = None;
         loop {
             if let Some(reason) = self.drain_outputs().await? {
                 return Some(reason);
             }
-            let wake = until(self.machine.wake_at());
+            let wake = self.machine.wake_at();
+            if wake.is_some_and(|wake| alarm_at.is_none_or(|at| wake < at)) {
+                alarm_at = wake;
+                alarm.as_mut().reset(Instant::now() + until(wake));
+            }
+            let mut parts = [const { Bytes::new() }; READ_PARTS];
             tokio::select! {
-                chunk = self.source.read_chunk(READ_BYTES, true), if self.machine.wants_bytes() => {
+                read = self.source.read_chunks(&mut parts), if self.machine.wants_bytes() => {
                     // An end or an error: the client is gone.
-                    let chunk = chunk.ok().flatten()?;
-                    self.machine.handle(now(), Input::Bytes(&chunk.bytes));
-                }
-                Some((ticket, answer)) = self.answers.recv() => {
-                    count(&self.shared.metrics, answer.as_ref());
-                    if answer == Some(StoreAnswer::Made) {
-                        self.shared.creates.made(now(), self.prefix, &self.limits);
+                    let count = read.ok().flatten()?;
+                    for part in parts.iter().take(count) {
+                        self.machine.handle(now(), Input::Bytes(part));
                     }
-                    let input = match answer {
-                        Some(answer) => Input::Answered { ticket, answer },
-                        None => Input::Failed,
-                    };
-                    self.machine.handle(now(), input);
+                }
+                () = self.inbox.ready() => {
+                    for (ticket, answer) in self.inbox.take() {
+                        count(&self.shared.metrics, answer.as_ref());
+                        if answer == Some(StoreAnswer::Made) {
+                            self.shared.creates.made(now(), self.prefix, &self.limits);
+                        }
+                        let input = match answer {
+                            Some(answer) => Input::Answered { ticket, answer },
+                            None => Input::Failed,
+                        };
+                        self.machine.handle(now(), input);
+                    }
                 }
                 () = self.subscriber.wake.notified() => {
                     let input = match self.subscriber.take_end() {
@@ -154,22 +165,34 @@ impl Task {
                     };
                     self.machine.handle(now(), input);
                 }
-                _ = draining.wait_for(|draining| *draining), if !drained => {
+                _ = &mut draining, if !drained => {
                     drained = true;
                     self.machine.handle(now(), Input::Drain);
                 }
-                () = sleep(wake) => self.machine.handle(now(), Input::Tick),
+                () = &mut alarm => {
+                    alarm_at = None;
+                    alarm.as_mut().reset(Instant::now() + FOREVER);
+                    self.machine.handle(now(), Input::Tick);
+                }
             }
         }
     }
 
     /// Does everything that the machine wants done. `None` is a client that is gone or does not read.
     async fn drain_outputs(&mut self) -> Option<Option<GoAwayReason>> {
-        let mut bytes: Vec<Bytes> = Vec::new();
+        let (mut bytes, mut small) = (Vec::new(), BytesMut::new());
         let mut close = None;
         while let Some(output) = self.machine.poll() {
             match output {
-                Output::Send(frame) => bytes.push(frame),
+                Output::Send(frame) if frame.len() <= SMALL_FRAME => {
+                    small.extend_from_slice(&frame);
+                }
+                Output::Send(frame) => {
+                    if !small.is_empty() {
+                        bytes.push(small.split().freeze());
+                    }
+                    bytes.push(frame);
+                }
                 Output::Store { ticket, mut request } => {
                     // SPEC §6.8 [prefix-share]: beyond its share a prefix still opens what it has.
                     if let StoreRequest::Create { new, .. } = &mut request
@@ -181,7 +204,7 @@ impl Task {
                     if let StoreRequest::Ack { seqs, .. } = &request {
                         self.shared.metrics.acknowledged.inc_by(seqs.len() as u64);
                     }
-                    self.writer.ask(request, Reply::new(self.answers_to.clone(), ticket)).await;
+                    self.writer.ask(request, Reply::new(&self.inbox, ticket)).await;
                 }
                 Output::Subscribed(mailbox) => {
                     self.mailbox = Some(mailbox);
@@ -192,6 +215,9 @@ impl Task {
                 Output::Close(reason) => close = Some(reason),
                 _ => {}
             }
+        }
+        if !small.is_empty() {
+            bytes.push(small.freeze());
         }
         if !bytes.is_empty() && !self.write(&mut bytes).await? {
             return Some(Some(GoAwayReason::Limit));
@@ -231,9 +257,11 @@ fn count(metrics: &Metrics, answer: Option<&StoreAnswer>) {
     };
 }
 
+/// How long a task sleeps that nobody wakes.
+const FOREVER: Duration = Duration::from_secs(3600);
+
 /// How long to sleep for a machine that wants to be woken then.
 fn until(wake: Option<Timestamp>) -> Duration {
-    const FOREVER: Duration = Duration::from_secs(3600);
     // A clock that jumped makes this short or long, never an error; the machine looks again.
     wake.map_or(FOREVER, |wake| wake.saturating_since(now()).min(FOREVER))
 }

@@ -4,6 +4,7 @@
 //! batch that it is of.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -13,46 +14,12 @@ use std::{
 };
 
 use chopmark_core::time::Timestamp;
-use chopmark_mailbox::{
-    relay::Ticket,
-    store::{MailboxStore, StoreAnswer, StoreRequest},
-};
+use chopmark_mailbox::store::{MailboxStore, StoreAnswer, StoreRequest};
 use chopmark_wire::relay::MailboxId;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::StoreError;
+use super::{StoreError, inbox::Reply};
 use crate::metrics::Metrics;
-
-/// Where an answer goes. Dropped without one, it says that none is known.
-#[derive(Debug)]
-pub struct Reply {
-    to: Option<(UnboundedSender<Answered>, Ticket)>,
-}
-
-/// What became of a request: its ticket, and what the store says if it can say.
-pub type Answered = (Ticket, Option<StoreAnswer>);
-
-impl Reply {
-    /// An answer to this ticket, on the channel of its connection, which grouping how many it has under way.
-    pub const fn new(to: UnboundedSender<Answered>, ticket: Ticket) -> Self {
-        Self { to: Some((to, ticket)) }
-    }
-
-    fn send(mut self, answer: StoreAnswer) {
-        if let Some((to, ticket)) = self.to.take() {
-            // Whoever asked may be gone; what it asked for is done.
-            let _ = to.send((ticket, Some(answer)));
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        if let Some((to, ticket)) = self.to.take() {
-            let _ = to.send((ticket, None));
-        }
-    }
-}
 
 /// What one writer takes at most.
 #[derive(Clone, Copy, Debug)]
@@ -171,12 +138,16 @@ fn run<S: MailboxStore<Error = StoreError>>(
                     metrics.requests.inc_by(count);
                     metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
                 }
+                let (mut mailboxes, mut inboxes) = (BTreeSet::new(), Vec::new());
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     if let StoreAnswer::Stored { arrived: Some(mailbox) } = &answer {
-                        arrived(mailbox);
+                        mailboxes.insert(*mailbox);
                     }
-                    reply.send(answer);
+                    inboxes.extend(reply.send(answer));
                 }
+                mailboxes.iter().for_each(&arrived);
+                // Each connection once, when all of its answers are there.
+                inboxes.iter().for_each(|inbox| inbox.wake());
             }
             // SPEC §6.7 [no-answer-of-a-failed-batch]: dropping the replies says "unknown" to every one of them.
             Err(StoreError::Full) => {
@@ -209,7 +180,10 @@ fn instant() -> Instant {
 mod tests {
     use std::sync::mpsc::channel;
 
+    use chopmark_mailbox::relay::Ticket;
+
     use super::*;
+    use crate::store::inbox::Inbox;
 
     /// A store that begins when the other end is dropped.
     struct Late(Receiver<()>);
@@ -238,10 +212,10 @@ mod tests {
         let (grouping, metrics) = (Grouping::default(), Arc::new(Metrics::new()));
         let (writer, _thread) =
             Writer::start(Late(gate), grouping, metrics, || Timestamp(1), |_| {}, |_| {}).unwrap();
-        let (to, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let inbox = Arc::new(Inbox::default());
         let requests = grouping.queue_requests + 3 * grouping.batch_requests;
         for _ in 0..requests {
-            let (writer, reply) = (writer.clone(), Reply::new(to.clone(), Ticket::default()));
+            let (writer, reply) = (writer.clone(), Reply::new(&inbox, Ticket::default()));
             let mailbox = MailboxId([1; 32]);
             tokio::spawn(async move {
                 writer.ask(StoreRequest::Subscribe { mailbox }, reply).await;
@@ -252,9 +226,12 @@ mod tests {
             tokio::task::yield_now().await;
         }
         drop(closed);
-        for _ in 0..requests {
-            let (_, answer) = answers.recv().await.unwrap();
-            assert_eq!(answer, Some(StoreAnswer::Done));
+        let mut answered = 0;
+        while answered < requests {
+            inbox.ready().await;
+            let answers = inbox.take();
+            assert!(answers.iter().all(|(_, answer)| *answer == Some(StoreAnswer::Done)));
+            answered += answers.len();
         }
     }
 
@@ -293,9 +270,9 @@ mod tests {
         let (writer, _thread) =
             Writer::start(store, grouping, Arc::clone(&metrics), || Timestamp(1), |_| {}, |_| {})
                 .unwrap();
-        let (to, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        let inbox = Arc::new(Inbox::default());
         for _ in 0..100 {
-            let (writer, reply) = (writer.clone(), Reply::new(to.clone(), Ticket::default()));
+            let (writer, reply) = (writer.clone(), Reply::new(&inbox, Ticket::default()));
             let request = StoreRequest::Deposit {
                 capability: chopmark_wire::relay::CapabilityHash([1; 32]),
                 ttl: chopmark_wire::relay::TtlClass::Day,
@@ -311,8 +288,12 @@ mod tests {
         assert!(writer.room.available_permits() > 3000);
         assert!(writer.room_bytes.available_permits() < large);
         drop(closed);
-        for _ in 0..100 {
-            assert_eq!(answers.recv().await.unwrap().1, Some(StoreAnswer::Done));
+        let mut answered = 0;
+        while answered < 100 {
+            inbox.ready().await;
+            let answers = inbox.take();
+            assert!(answers.iter().all(|(_, answer)| *answer == Some(StoreAnswer::Done)));
+            answered += answers.len();
         }
         let sizes: Vec<_> = batches.try_iter().collect();
         assert_eq!(sizes.iter().map(|(count, _)| count).sum::<usize>(), 100);

@@ -18,8 +18,8 @@ use chopmark_wire::{
     },
 };
 use quinn::{
-    ClientConfig, Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt,
-    crypto::rustls::QuicClientConfig,
+    ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, TokioRuntime,
+    TransportConfig, VarInt, crypto::rustls::QuicClientConfig,
 };
 use rustls::{
     DigitallySignedStruct, SignatureScheme,
@@ -60,6 +60,8 @@ pub(super) struct Line {
     descriptor: Descriptor,
 }
 
+/// What the kernel may keep of a socket's packets until they are read.
+const SOCKET_BYTES: usize = 4 * 1024 * 1024;
 /// As in the client: a subscription's window and as much again.
 const STREAM_WINDOW: u32 = 512 * 1024;
 /// How much is read at once.
@@ -93,7 +95,10 @@ impl Dialer {
             .datagram_receive_buffer_size(None)
             .keep_alive_interval(Some(Duration::from_secs(15)));
         config.transport_config(Arc::new(transport));
-        let endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into())?;
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        rustix::net::sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BYTES)?;
+        let here = EndpointConfig::default();
+        let endpoint = Endpoint::new(here, None, socket, Arc::new(TokioRuntime))?;
         Ok(Self { endpoint, config, relay: address.parse()? })
     }
 
