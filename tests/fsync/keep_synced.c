@@ -66,10 +66,11 @@ static void keep_content(int fd, const struct stat *st) {
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     int in = open(self, O_RDONLY);
     if (out < 0 || in < 0) abort();
-    /* What was punched or truncated away must not stay. */
-    if (ftruncate(out, 0) || ftruncate(out, st->st_size)) abort();
+    /* What was punched or truncated away must not stay. What stays is never away: the server may die between two lines. */
+    if (ftruncate(out, st->st_size)) abort();
     off_t at = 0, data;
     while ((data = lseek(in, at, SEEK_DATA)) >= 0) {
+        if (data > at && fallocate(out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, data - at)) abort();
         off_t hole = lseek(in, data, SEEK_HOLE);
         for (at = data; at < hole;) {
             size_t want = (size_t)(hole - at) < sizeof buffer ? (size_t)(hole - at) : sizeof buffer;
@@ -80,6 +81,8 @@ static void keep_content(int fd, const struct stat *st) {
         }
         if (at < hole) break;
     }
+    if (data < 0 && st->st_size > at
+        && fallocate(out, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, st->st_size - at)) abort();
     close(in);
     close(out);
 }
@@ -118,17 +121,8 @@ static void keep_names(const char *real, const char *rel) {
     char image[PATH_MAX], a[PATH_MAX], b[PATH_MAX], inode[PATH_MAX];
     snprintf(image, sizeof image, "%s/root%s%s", to(), *rel ? "/" : "", rel);
     make_parents(image);
-    DIR *dir = opendir(image);
+    DIR *dir = opendir(real);
     struct dirent *e;
-    while (dir && (e = readdir(dir))) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
-        if (snprintf(a, sizeof a, "%s/%s", real, e->d_name) >= PATH_MAX) continue;
-        if (snprintf(b, sizeof b, "%s/%s", image, e->d_name) >= PATH_MAX) continue;
-        struct stat st;
-        if (lstat(a, &st)) empty_and_remove(b);
-    }
-    if (dir) closedir(dir);
-    dir = opendir(real);
     while (dir && (e = readdir(dir))) {
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         if (snprintf(a, sizeof a, "%s/%s", real, e->d_name) >= PATH_MAX) continue;
@@ -143,9 +137,21 @@ static void keep_names(const char *real, const char *rel) {
             if (fd < 0 || fstat(fd, &known)) abort();
             close(fd);
             if (!lstat(b, &kept) && kept.st_ino == known.st_ino) continue;
-            REAL(unlink)(b);
-            if (link(inode, b)) abort();
+            /* In one step: the server may die between two. */
+            if (snprintf(a, sizeof a, "%s/next-name", to()) >= PATH_MAX) abort();
+            REAL(unlink)(a);
+            if (link(inode, a) || REAL(rename)(a, b)) abort();
         }
+    }
+    if (dir) closedir(dir);
+    /* What is gone goes last: a new name of a file is there before its old one is not. */
+    dir = opendir(image);
+    while (dir && (e = readdir(dir))) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        if (snprintf(a, sizeof a, "%s/%s", real, e->d_name) >= PATH_MAX) continue;
+        if (snprintf(b, sizeof b, "%s/%s", image, e->d_name) >= PATH_MAX) continue;
+        struct stat st;
+        if (lstat(a, &st)) empty_and_remove(b);
     }
     if (dir) closedir(dir);
 }

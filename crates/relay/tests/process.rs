@@ -13,6 +13,7 @@ mod process {
     mod attacks;
     pub(crate) mod client;
     mod commands;
+    mod crash;
     mod desk;
     pub(crate) mod inside;
     mod operator;

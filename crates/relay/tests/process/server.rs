@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::OnceLock,
 };
 
 /// A running relay; killed when dropped.
@@ -161,20 +162,11 @@ impl Image {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        let (shim, from, to) = (root.join("shim.so"), root.join("data"), root.join("image"));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fsync/keep_synced.c");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&shim)
-            .arg(&source)
-            .arg("-ldl")
-            .status()
-            .unwrap();
-        assert!(compiled.success());
+        let (from, to) = (root.join("data"), root.join("image"));
         fs::create_dir(&from).unwrap();
         fs::create_dir_all(to.join("root")).unwrap();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
-        Self { folder, shim: text(&shim), from: text(&from), to: text(&to) }
+        Self { folder, shim: text(shim()), from: text(&from), to: text(&to) }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -206,6 +198,25 @@ impl Image {
         all.extend_from_slice(more);
         all
     }
+}
+
+/// The shim, compiled once.
+fn shim() -> &'static Path {
+    static SHIM: OnceLock<PathBuf> = OnceLock::new();
+    SHIM.get_or_init(|| {
+        let name = format!("keep_synced.{}.so", std::process::id());
+        let shim = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fsync/keep_synced.c");
+        let compiled = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&shim)
+            .arg(&source)
+            .arg("-ldl")
+            .status()
+            .unwrap();
+        assert!(compiled.success());
+        shim
+    })
 }
 
 /// A small disk of its own; unmounted when dropped.
