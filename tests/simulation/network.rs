@@ -203,7 +203,7 @@ impl Network {
         let cut = self.is_cut(client);
         let link = self.links.get_mut(&id).filter(|link| link.at_client && !cut)?;
         link.relay = true;
-        Some((client, link.binding.clone()))
+        Some((client, link.binding))
     }
 
     /// Whose connection this is, while that end has it.
@@ -213,7 +213,7 @@ impl Network {
 
     /// The binding of a connection that was accepted.
     pub(super) fn binding(&self, id: LinkId) -> ChannelBinding {
-        self.links[&id].binding.clone()
+        self.links[&id].binding
     }
 
     /// Wakes a client when its own clock shows this.

@@ -1,4 +1,4 @@
-//! Chores of the workspace: `cargo xtask codegen`, `abuse`, `attacks`, `mutants`, `bench`, `seeds`, `vectors`.
+//! Chores of the workspace: `cargo xtask codegen`, `abuse`, `attacks`, `crash`, `mutants`, `bench`, `seeds`, `vectors`.
 //!
 //! Nothing that is shipped depends on this package.
 
@@ -6,6 +6,7 @@ mod abuse;
 mod attacks;
 mod bench;
 mod codegen;
+mod crash;
 mod mutants;
 mod seeds;
 mod shapes;
@@ -39,6 +40,12 @@ enum Chore {
     },
     /// Run the tests of every covered attack, and say how many there are.
     Attacks,
+    /// Kill a relay at random instants under load, cut its power, and see that nothing is lost and nothing comes twice.
+    Crash {
+        /// How many kills; a quarter as many power cuts.
+        #[arg(default_value_t = 1_000)]
+        count: u32,
+    },
     /// Measure an area beside a peer.
     Bench(bench::Options),
     /// Break each defence that tests/mutants/ names, one at a time, and see its tests fail.
@@ -66,6 +73,7 @@ fn main() -> ExitCode {
         Chore::Codegen { check: true } => codegen::check(),
         Chore::Codegen { check: false } => codegen::write(),
         Chore::Attacks => attacks::run(),
+        Chore::Crash { count } => crash::run(count),
         Chore::Bench(options) => bench::run(&options),
         Chore::Mutants { filter } => mutants::run(&filter),
         Chore::Seeds => seeds::write(),

@@ -6,6 +6,7 @@ mod load;
 
 use std::{
     io::Write as _,
+    net::SocketAddr,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -26,6 +27,13 @@ fn count(name: &str, usual: u32) -> u32 {
     std::env::var(name).ok().and_then(|count| count.parse().ok()).unwrap_or(usual)
 }
 
+/// An address that nobody takes while the relay is down: not where the system looks for a free port.
+fn address() -> SocketAddr {
+    let mut rng = rand::rng();
+    let ip = [127, rng.random_range(64..250), rng.random(), rng.random_range(1..250)];
+    SocketAddr::from((ip, rng.random_range(20_000..30_000)))
+}
+
 async fn a_while(most: u64) {
     let millis = rand::rng().random_range(0..most);
     tokio::time::sleep(Duration::from_millis(millis)).await;
@@ -37,16 +45,16 @@ fn t52_a_relay_that_is_killed_at_any_instant_loses_nothing_and_repeats_nothing()
     let kills = count("CRASHES", 200);
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Server::start(folder.path(), None, &[]);
-        let (listen, address) = (server.listen().to_string(), server.address.clone());
-        let load = Load::start(&address, 2, 4).await;
+        let listen = address();
+        let mut server = Server::start(folder.path(), Some(listen), &[]);
+        let load = Load::start(&server.address, 2, 4).await;
         for kill in 0..kills {
             a_while(80).await;
             server.kill();
             if kill % 4 == 3 {
                 // While it starts, too.
                 let mut starting = Command::new(env!("CARGO_BIN_EXE_chopmark-relay"))
-                    .args(["run", "--dev", "--listen", &listen, "--data"])
+                    .args(["run", "--dev", "--listen", &listen.to_string(), "--data"])
                     .arg(folder.path())
                     .stdout(Stdio::null())
                     .stderr(Stdio::null())
@@ -56,7 +64,7 @@ fn t52_a_relay_that_is_killed_at_any_instant_loses_nothing_and_repeats_nothing()
                 starting.kill().unwrap();
                 starting.wait().unwrap();
             }
-            server = Server::start(folder.path(), Some(listen.parse().unwrap()), &[]);
+            server = Server::start(folder.path(), Some(listen), &[]);
             load.restarted();
         }
         let stored = load.end().await;
@@ -73,11 +81,12 @@ fn t52_a_power_cut_at_any_instant_loses_nothing_that_was_stored() {
         let mut all = 0;
         for _ in 0..cuts {
             let image = Image::new();
-            let mut server = Server::start(&image.data(), None, &image.environment(&[]));
+            let listen = address();
+            let mut server = Server::start(&image.data(), Some(listen), &image.environment(&[]));
             let load = Load::start(&server.address, 1, 4).await;
             a_while(120).await;
             server.kill();
-            let (listen, address) = (server.listen(), server.address.clone());
+            let address = server.address.clone();
             let server = Server::start(&image.synced(), Some(listen), &[]);
             assert_eq!(server.address, address, "the relay's identity is gone");
             load.restarted();
