@@ -309,7 +309,7 @@ fn a_journal_torn_anywhere_keeps_what_was_synced_and_no_half_of_a_batch() {
     let begin = (0..after.len()).find(|at| after[*at] != old(*at)).unwrap();
     let end = (0..after.len()).rfind(|at| after[*at] != old(*at)).unwrap() + 1;
     assert!(end - begin > 50, "the last batch is too short to be torn");
-    for cut in (begin..end).step_by(((end - begin) / 12).max(1)) {
+    for cut in (begin..end).step_by(((end - begin) / 4).max(1)) {
         // Pages that never reached the disk, a file that did not grow, a page that did not where the next one did.
         for (length, hole) in
             [(after.len() as u64, false), (cut as u64, false), (after.len() as u64, true)]
