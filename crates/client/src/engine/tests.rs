@@ -24,6 +24,7 @@ mod copies;
 mod doors;
 mod hostile;
 mod prekeys;
+mod relayed;
 mod renewal;
 mod simulation;
 mod standing;
