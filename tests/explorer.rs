@@ -188,7 +188,10 @@ fn scene(planted: Planted) -> Scenario {
         | Planted::AcknowledgedBeforeCommit
         | Planted::SentBeforePersisted
         | Planted::HandshakeForgotten => meeting([2, 2]),
-        Planted::GlareByRole | Planted::OutboxForgottenOnMove => glare(0, false, [1, 1]),
+        Planted::ClaimedBeforeOwn
+        | Planted::ProbesBesideConfirmedOnly
+        | Planted::OutboxForgottenOnMove => glare(0, false, [1, 1]),
+        Planted::LastConfirmedSends => glare(0, true, [1, 1]),
         Planted::ContentBesideConfirmed | Planted::AnsweredWhereItSends => {
             renewal(true, [1, 1], [2, 0])
         }

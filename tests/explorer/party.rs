@@ -31,8 +31,14 @@ impl<T> std::ops::Deref for Shared<T> {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) session: Shared<Session>,
+    /// When its first message was sealed or opened here, as a count.
+    pub(super) begun: u8,
+    /// When the other side's part began, as a count.
+    pub(super) answered: u8,
     /// When it was confirmed, as a count.
     pub(super) confirmed: u8,
+    /// Sending moved to it when it was confirmed.
+    pub(super) took_over: bool,
     pub(super) unanswered: bool,
 }
 
@@ -49,7 +55,8 @@ pub(super) struct Item {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Party {
     pub(super) entries: Vec<Entry>,
-    pub(super) confirmations: u8,
+    /// Counts what the entries tell the order of.
+    pub(super) count: u8,
     /// Names of the handshakes that were answered: one bit each.
     pub(super) answered: u32,
     /// The peer's manifest is known.
@@ -81,7 +88,9 @@ impl Party {
     pub(super) fn fold(&self, fold: &mut Fold) {
         for entry in &self.entries {
             fold.add(entry.session.1);
-            fold.add(u64::from(entry.confirmed) << 1 | u64::from(entry.unanswered));
+            let flags = u8::from(entry.took_over) << 1 | u8::from(entry.unanswered);
+            let counts = [entry.begun, entry.answered, entry.confirmed, flags];
+            fold.add(u64::from(u32::from_be_bytes(counts)));
         }
         fold.add(u64::MAX);
         for envelope in &self.envelopes {
@@ -90,7 +99,7 @@ impl Party {
         for item in &self.outbox {
             fold.add(u64::from(item.envelope) << 1 | 1);
         }
-        let small = [self.confirmations, self.life, self.begun, self.written];
+        let small = [self.count, self.life, self.begun, self.written];
         let others = [self.knows.into(), self.extras, self.leaks, 0];
         fold.write(&small);
         fold.write(&others);
@@ -113,28 +122,43 @@ impl Party {
             return (0..self.entries.len()).rev().find(able);
         }
         let confirmed = (0..self.entries.len()).filter(|at| self.entries[*at].confirmed > 0);
-        if let Some(at) = confirmed.max_by_key(|at| self.entries[*at].confirmed) {
+        let last = |at: &usize| (self.entries[*at].took_over, self.entries[*at].confirmed);
+        if let Some(at) = confirmed.max_by_key(last) {
             return Some(at);
         }
-        let newest = |initiator| {
-            let ours = |at: &usize| self.entries[*at].session.initiator == initiator;
-            (0..self.entries.len()).rev().find(|at| ours(at) && able(at))
+        let ours = (0..self.entries.len()).rev().find(|at| self.entries[*at].session.initiator);
+        let mut theirs = (0..self.entries.len()).filter(|at| !self.entries[*at].session.initiator);
+        let theirs = theirs.find(able);
+        if rules.has(Planted::ClaimedBeforeOwn) { theirs.or(ours) } else { ours.or(theirs) }
+    }
+
+    fn rank(&self, at: usize, rules: &Rules) -> u8 {
+        rules.ranks[usize::from(self.entries[at].session.name)]
+    }
+
+    /// Whether sending moves to a session that is just confirmed.
+    fn takes_over(&self, at: usize, rules: &Rules) -> bool {
+        let Some(current) = self.sending(rules).filter(|at| self.entries[*at].confirmed > 0) else {
+            return true;
         };
-        let rank = |at: usize| rules.ranks[usize::from(self.entries[at].session.name)];
-        match (newest(true), newest(false)) {
-            (Some(ours), Some(theirs))
-                if rank(theirs) < rank(ours) && !rules.has(Planted::GlareByRole) =>
-            {
-                Some(theirs)
-            }
-            (Some(ours), _) => Some(ours),
-            (None, theirs) => theirs,
-        }
+        // Whether who began the one had the other then.
+        let is_after = |new: usize, old: usize| {
+            let (new, old) = (&self.entries[new], &self.entries[old]);
+            let same = new.session.initiator == old.session.initiator;
+            let since = if same { old.begun } else { old.answered };
+            since > 0 && new.begun > since
+        };
+        let lower = self.rank(at, rules) < self.rank(current, rules);
+        is_after(at, current)
+            || !is_after(current, at) && (lower || rules.has(Planted::LastConfirmedSends))
     }
 
     /// The session beside the one that sends that owes an empty message.
     pub(super) fn probe_due(&self, rules: &Rules) -> Option<usize> {
-        let sending = self.sending(rules).filter(|at| self.entries[*at].session.is_confirmed())?;
+        let sending = self.sending(rules)?;
+        if rules.has(Planted::ProbesBesideConfirmedOnly) && self.entries[sending].confirmed == 0 {
+            return None;
+        }
         (0..self.entries.len()).rev().find(|at| {
             let entry = &self.entries[*at];
             let answers = entry.unanswered && !rules.has(Planted::AnsweredWhereItSends);
@@ -142,36 +166,60 @@ impl Party {
         })
     }
 
+    pub(super) fn next_count(&mut self) -> u8 {
+        self.count += 1;
+        self.count
+    }
+
     /// Puts a session in the place of its predecessor, or at the end.
-    pub(super) fn replace(&mut self, session: Session) -> usize {
-        let confirmed = session.is_confirmed();
+    pub(super) fn replace(&mut self, session: Session, rules: &Rules) -> usize {
+        let (confirmed, heard) = (session.is_confirmed(), !session.is_unanswered());
         let at = self.entry(session.name).unwrap_or(self.entries.len());
         let session = Shared::new(session);
         match self.entries.get_mut(at) {
             Some(entry) => entry.session = session,
-            None => self.entries.push(Entry { session, confirmed: 0, unanswered: false }),
+            None => {
+                let begun = self.next_count();
+                let (answered, confirmed, took_over, unanswered) = (0, 0, false, false);
+                let entry = Entry { session, begun, answered, confirmed, took_over, unanswered };
+                self.entries.push(entry);
+            }
+        }
+        if heard && self.entries[at].session.initiator && self.entries[at].answered == 0 {
+            self.entries[at].answered = self.next_count();
         }
         if confirmed && self.entries[at].confirmed == 0 {
-            self.confirmations += 1;
-            self.entries[at].confirmed = self.confirmations;
+            self.entries[at].took_over = self.takes_over(at, rules);
+            self.entries[at].confirmed = self.next_count();
         }
         at
     }
 
     /// Drops the sessions that are too many and returns their names.
     pub(super) fn evict(&mut self, rules: &Rules) -> Vec<u8> {
+        let sending = self.sending(rules);
         let name = |at: &usize| self.entries[*at].session.name;
+        // All but the last few; the one that sends stays and takes a place.
+        let surplus = |mut kind: Vec<usize>, places: usize| {
+            let sends = kind.iter().position(|at| Some(*at) == sending);
+            let places = places - usize::from(sends.map(|at| kind.remove(at)).is_some());
+            kind.truncate(kind.len().saturating_sub(places));
+            kind
+        };
         let (mut confirmed, unconfirmed): (Vec<usize>, Vec<usize>) =
             (0..self.entries.len()).partition(|at| self.entries[*at].confirmed > 0);
-        confirmed.sort_by_key(|at| std::cmp::Reverse(self.entries[*at].confirmed));
-        let mut surplus: Vec<u8> = confirmed.iter().skip(3).map(name).collect();
+        confirmed.sort_by_key(|at| self.entries[*at].confirmed);
+        let mut gone = surplus(confirmed, 3);
         if rules.has(Planted::UnconfirmedEvictsConfirmed) && unconfirmed.len() > 1 {
-            surplus.extend((0..self.entries.len()).rev().skip(2).map(|at| name(&at)));
+            gone.extend((0..self.entries.len()).rev().skip(2));
         } else {
-            surplus.extend(unconfirmed.iter().rev().skip(2).map(name));
+            let ours = |at: &usize| self.entries[*at].session.initiator;
+            let (ours, theirs): (Vec<_>, Vec<_>) = unconfirmed.iter().partition(|at| ours(at));
+            gone.extend(surplus(ours, 2).into_iter().chain(surplus(theirs, 2)));
         }
-        self.entries.retain(|entry| !surplus.contains(&entry.session.name));
-        self.outbox.retain(|item| !surplus.contains(&item.session));
-        surplus
+        let gone: Vec<u8> = gone.iter().map(name).collect();
+        self.entries.retain(|entry| !gone.contains(&entry.session.name));
+        self.outbox.retain(|item| !gone.contains(&item.session));
+        gone
     }
 }

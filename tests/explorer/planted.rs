@@ -23,8 +23,12 @@ pub(super) enum Planted {
     AcknowledgedBeforeCommit,
     /// The envelope leaves before the state that sealed it is durable (SPEC §5.10 `[persist-before-send]`).
     SentBeforePersisted,
-    /// Each side of a glare prefers the session that it began (SPEC §5.8 `[glare-by-lower-id]`).
-    GlareByRole,
+    /// The session that the peer began sends before ours, confirmed or not (SPEC §5.8 `[own-before-claimed]`).
+    ClaimedBeforeOwn,
+    /// Nothing brings the other sessions on before one is confirmed (SPEC §5.8 `[probed-until-confirmed]`).
+    ProbesBesideConfirmedOnly,
+    /// Of two that cross, that which was confirmed last sends (SPEC §5.8 `[glare-by-lower-id]`).
+    LastConfirmedSends,
     /// Any session counts for the two unconfirmed slots (SPEC §5.8 `[unconfirmed-evicts-no-confirmed]`).
     UnconfirmedEvictsConfirmed,
     /// The newest session sends content, confirmed or not (SPEC §5.8 `[probe-only-beside-confirmed]`).
@@ -38,7 +42,7 @@ pub(super) enum Planted {
 }
 
 /// All of them.
-pub(super) const ALL: [Planted; 16] = [
+pub(super) const ALL: [Planted; 18] = [
     Planted::EncapsulatorMixesAtItsOwnStep,
     Planted::SecretFreedOnAcknowledgement,
     Planted::MixedAtDecapsulation,
@@ -49,7 +53,9 @@ pub(super) const ALL: [Planted; 16] = [
     Planted::GapsForgottenInAcknowledgement,
     Planted::AcknowledgedBeforeCommit,
     Planted::SentBeforePersisted,
-    Planted::GlareByRole,
+    Planted::ClaimedBeforeOwn,
+    Planted::ProbesBesideConfirmedOnly,
+    Planted::LastConfirmedSends,
     Planted::UnconfirmedEvictsConfirmed,
     Planted::ContentBesideConfirmed,
     Planted::AnsweredWhereItSends,

@@ -314,6 +314,11 @@ impl World {
                 return Err(Violation(format!("party {p} is never confirmed")));
             }
         }
+        // Where answers leave at once and nothing is overtaken, both know which session was begun after which.
+        let names = [0, 1].map(|p| self.sends_in(p).map(|(name, _)| name));
+        if self.rules.eager && !self.overtaken && names[0] != names[1] {
+            return Err(Violation(format!("the parties send on {names:?}")));
+        }
         match (self.mark, self.sends_in(0)) {
             (Some((before, from)), Some((now, to))) if before == now && to <= from => {
                 Err(Violation(format!("session {now} does not heal any more")))

@@ -135,11 +135,13 @@ pub(super) struct World {
     lives: [u8; 8],
     /// The session on which party 0 sends and its epoch, when the fair continuation began to write.
     pub(super) mark: Option<(u8, u8)>,
+    /// An envelope arrived before one that was released earlier.
+    pub(super) overtaken: bool,
 }
 
 impl World {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { parties: Default::default(), rules, lives: [0; 8], mark: None }
+        Self { parties: Default::default(), rules, lives: [0; 8], mark: None, overtaken: false }
     }
 
     /// The state as a number: two states of one number are taken for one.
@@ -148,9 +150,9 @@ impl World {
         for party in &self.parties {
             party.fold(&mut fold);
         }
-        fold.add(
-            self.mark.map_or(0, |(name, epoch)| 1 | u64::from(name) << 8 | u64::from(epoch) << 16),
-        );
+        let mark =
+            self.mark.map_or(0, |(name, epoch)| 1 | u64::from(name) << 8 | u64::from(epoch) << 16);
+        fold.add(mark << 1 | u64::from(self.overtaken));
         fold.end()
     }
 
@@ -213,7 +215,7 @@ impl World {
         self.lives[usize::from(name)] = party.life;
         party.knows = true;
         let device = device_kem(p, party.life);
-        party.replace(Session::initiate(name, life, prekey(peer, life), device));
+        party.replace(Session::initiate(name, life, prekey(peer, life), device), &self.rules);
         party.evict(&self.rules);
         log.push(|| Step::Begin { party: p, name });
         log.push(|| self.looks(p));
@@ -235,6 +237,13 @@ impl World {
             && party.entries.iter().any(|entry| entry.confirmed > 0)
         {
             return Err(Violation(format!("party {p} sends content beside a confirmed session")));
+        }
+        // The peer's may be a thief's, who began it in the peer's name.
+        if !party.entries[at].session.is_confirmed()
+            && !party.entries[at].session.initiator
+            && party.entries.iter().any(|entry| entry.session.initiator)
+        {
+            return Err(Violation(format!("party {p} sends content to whoever began a session")));
         }
         let envelope = party.envelopes.len();
         log.push(|| Step::Seal { party: p, probe: None, content, length, envelope });
@@ -259,8 +268,14 @@ impl World {
         assert!(party.envelopes.len() <= 128, "an envelope is a bit in a mask");
         if stored {
             party.outbox.push(item);
-            let at = party.replace(session);
+            let at = party.replace(session, &rules);
             party.entries[at].unanswered = false;
+            if item.position == (0, 0) && party.entries[at].session.initiator {
+                party.entries[at].begun = party.next_count();
+            }
+            if !party.entries[at].session.initiator && party.entries[at].answered == 0 {
+                party.entries[at].answered = party.next_count();
+            }
             party.evict(&rules);
         }
     }
@@ -274,7 +289,7 @@ impl World {
         if let Some(at) = owes(&self.parties[p], &self.rules) {
             self.probe(p, at, log);
         }
-        for _ in 0..5 {
+        for _ in 0..7 {
             match self.parties[p].probe_due(&self.rules) {
                 Some(at) => self.probe(p, at, log),
                 None => break,
@@ -325,6 +340,8 @@ impl World {
         let envelope = self.parties[1 - to].envelopes[index].clone();
         let before = self.sending_name(to);
         let lives = self.lives;
+        let earlier = (1_u128 << index) - 1;
+        self.overtaken |= self.parties[to].opened & earlier != earlier;
         let party = &mut self.parties[to];
         let fresh = party.opened >> index & 1 == 0;
         let refuse = |refusal, log: &mut Log| {
@@ -373,8 +390,8 @@ impl World {
         let party = &mut self.parties[to];
         let (name, was_there) = (session.name, found.is_some());
         party.opened |= 1 << index;
-        let at = party.replace(session);
-        party.entries[at].unanswered |= was_there && before != Some(name) && opened.content > 0;
+        let at = party.replace(session, &rules);
+        party.entries[at].unanswered |= was_there && opened.content > 0;
         let dropped = party.evict(&rules);
         let sending = party.sending(&rules).map(|at| party.entries[at].session.name);
         let moved = before != sending;
@@ -454,7 +471,7 @@ impl World {
         if let Err((refusal, changed)) = opened {
             log.push(|| Step::Refuse { party: to, envelope: index, mauled: true, refusal });
             if let Some(session) = changed {
-                self.parties[to].replace(*session);
+                self.parties[to].replace(*session, &self.rules);
             }
         }
         log.push(|| self.looks(to));
@@ -481,11 +498,11 @@ impl World {
         let mut session = Session::clone(&party.entries[at].session);
         if self.rules.has(Planted::OwnKeyWipedBeforeCommit) {
             session.lose_own_key(&envelope);
-            party.replace(session);
+            party.replace(session, &self.rules);
         } else if self.rules.has(Planted::AcknowledgedBeforeCommit)
             && let Ok((session, _)) = session.open(&envelope, false, &self.rules)
         {
-            party.replace(session);
+            party.replace(session, &self.rules);
         }
         Ok(())
     }
@@ -496,7 +513,7 @@ impl World {
         party.gone |= waiting.fold(0, |mask, content| mask | 1 << content);
         party.entries.clear();
         party.outbox.clear();
-        (party.confirmations, party.answered, party.knows) = (0, 0, false);
+        (party.count, party.answered, party.knows) = (0, 0, false);
         party.life += 1;
         log.push(|| Step::Lose { party: p });
     }

@@ -2,13 +2,13 @@
 //!
 //! Several exist when both sides begin at once, when one side lost its state, or when a session was begun anew. Content
 //! goes out on one of them, by rules that lead both sides to the same one; everything that still arrives on the
-//! others is opened. SPEC §5.8.
+//! others is opened. What we wrote on a session of ours moves to no other one before that is confirmed. SPEC §5.8.
 
 mod slots;
 #[cfg(test)]
 mod tests;
 
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
@@ -19,10 +19,10 @@ use crate::{
     identity::{AccountId, DeviceEntry},
     ratchet::{Parts, opening, sealing},
     session::{
-        Incoming, OpenError, Opened, Outgoing, Role, SealError, Sealed, Session, SessionId, Status,
-        stored::Stored,
+        Incoming, OpenError, Opened, Outgoing, Position, Role, SealError, Sealed, Session,
+        SessionId, Status, stored::Stored,
     },
-    time::Timestamp,
+    time::{DAY, Timestamp},
 };
 
 /// The sessions with one device of a contact. Like a [`Session`] it changes when a message is committed, and is stored
@@ -31,25 +31,42 @@ use crate::{
 pub struct Sessions {
     /// In the order in which they were begun or answered here.
     entries: Vec<Entry>,
-    /// Counts confirmations.
-    confirmations: u64,
+    /// Counts what the entries tell the order of.
+    count: u64,
     /// What is in memory may be ahead of the store.
     stale: bool,
 }
 
 struct Entry {
     session: Session,
+    /// When its first message was sealed or opened here, as a count.
+    begun: u64,
+    /// When the other side's part began, as a count: our first message on the peer's, the peer's first on ours. 0 before.
+    answered: u64,
     /// When it was confirmed, as a count: 0 if it is not.
     confirmed: u64,
-    /// Whether content was opened on it, while another session sent, since it sealed last.
+    /// Whether sending moved to it when it was confirmed.
+    took_over: bool,
+    /// Whether content was opened on it since it sealed last.
     unanswered: bool,
 }
 
 impl Entry {
+    fn is_confirmed(&self) -> bool {
+        self.confirmed > 0
+    }
+
+    /// All of its counts that are set.
+    fn counts(&mut self) -> impl Iterator<Item = &mut u64> {
+        [&mut self.begun, &mut self.answered, &mut self.confirmed]
+            .into_iter()
+            .filter(|count| **count > 0)
+    }
+
     /// Whether an empty message is due while another session sends.
     fn owes_a_probe(&self) -> bool {
         // SPEC §5.8 [answered-where-it-came].
-        self.session.owes_progress() || (self.confirmed > 0 && self.unanswered)
+        self.session.owes_progress() || (self.is_confirmed() && self.unanswered)
     }
 }
 
@@ -65,9 +82,14 @@ impl Sessions {
         let id = session.id();
         match self.entry(id) {
             Some(entry) => entry.session = session,
-            None => self.entries.push(Entry { session, confirmed: 0, unanswered: false }),
+            None => {
+                let begun = self.next_count();
+                let (answered, confirmed, took_over, unanswered) = (0, 0, false, false);
+                let entry = Entry { session, begun, answered, confirmed, took_over, unanswered };
+                self.entries.push(entry);
+            }
         }
-        self.count_confirmation(id);
+        self.note_status(id);
         self.evict()
     }
 
@@ -92,6 +114,21 @@ impl Sessions {
             introduced.is_ok()
         });
         result
+    }
+
+    /// Ends the sessions that the peer began and that were not confirmed for 32 days, but the one that sends; their names.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<SessionId> {
+        // SPEC §5.8 [unconfirmed-expires].
+        let sending = self.sending().map(Session::id);
+        let is_over = |entry: &Entry| {
+            entry.session.role() == Role::Responder
+                && !entry.is_confirmed()
+                && Some(entry.session.id()) != sending
+                && now.saturating_since(entry.session.created()) >= UNCONFIRMED_KEPT
+        };
+        let (over, kept) = core::mem::take(&mut self.entries).into_iter().partition(is_over);
+        self.entries = kept;
+        Vec::into_iter(over).map(|entry| entry.session.id()).collect()
     }
 
     /// Ends every session that `keep` does not want: with a device that its account removed, say.
@@ -139,10 +176,10 @@ impl Sessions {
         self.seal_on(id, content, now, rng)
     }
 
-    /// A session beside a confirmed one that sends, which needs an empty message: to get on if it is not confirmed, to
-    /// answer if the peer sends its content there. Call [`Self::seal_probe`] for it until there is none.
+    /// A session beside the one that sends, which needs an empty message: to get on if it is not confirmed, to answer if
+    /// the peer sends its content there. Call [`Self::seal_probe`] for it until there is none.
     pub fn probe_due(&self) -> Option<SessionId> {
-        let sending = self.sending().filter(|sending| sending.status() == Status::Confirmed)?.id();
+        let sending = self.sending()?.id();
         let due = |entry: &&Entry| entry.session.id() != sending && entry.owes_a_probe();
         self.entries.iter().rev().find(due).map(|entry| entry.session.id())
     }
@@ -218,11 +255,12 @@ impl Sessions {
     /// The whole set, to be stored sealed: secret, versioned (SPEC §5.10).
     pub fn export(&self) -> Zeroizing<Vec<u8>> {
         let mut writer = Writer::with_capacity(8192);
-        writer.u8(EXPORT_VERSION).u64(self.confirmations);
+        writer.u8(EXPORT_VERSION).u64(self.count);
         writer.u8(u8::try_from(self.entries.len()).unwrap_or(u8::MAX));
         for entry in &self.entries {
             let session = entry.session.export();
-            writer.u64(entry.confirmed).flag(entry.unanswered);
+            writer.u64(entry.begun).u64(entry.answered).u64(entry.confirmed);
+            writer.flag(entry.took_over).flag(entry.unanswered);
             writer.u32(u32::try_from(session.len()).unwrap_or(u32::MAX)).bytes(&session);
         }
         writer.finish_secret()
@@ -238,43 +276,51 @@ impl Sessions {
             EXPORT_VERSION => {}
             other => return Err(DecodeError::Unknown(other)),
         }
-        let confirmations = reader.u64()?;
+        let count = reader.u64()?;
         let mut entries = Vec::new();
         for _ in 0..reader.u8()? {
-            let (confirmed, unanswered) = (reader.u64()?, reader.flag()?);
+            let (begun, answered, confirmed) = (reader.u64()?, reader.u64()?, reader.u64()?);
+            let (took_over, unanswered) = (reader.flag()?, reader.flag()?);
             let session = Session::import(reader.var32(bytes.len())?)?;
-            entries.push(Entry { session, confirmed, unanswered });
+            entries.push(Entry { session, begun, answered, confirmed, took_over, unanswered });
         }
         reader.finish()?;
-        Ok(Self { entries, confirmations, stale: false })
+        Ok(Self { entries, count, stale: false })
     }
 
-    /// Notes that the session with this name is confirmed, if it is.
-    fn count_confirmation(&mut self, id: SessionId) {
-        let confirmed = |entry: &Entry| entry.session.status() == Status::Confirmed;
-        if self.entry(id).is_some_and(|entry| confirmed(entry) && entry.confirmed == 0) {
-            let next = self.next_confirmation();
-            if let Some(entry) = self.entry(id) {
-                entry.confirmed = next;
-            }
+    /// Notes that the session with this name is answered by the peer, and that it is confirmed, once that is so.
+    fn note_status(&mut self, id: SessionId) {
+        let Some(entry) = self.entry(id) else { return };
+        let (status, ours) = (entry.session.status(), entry.session.role() == Role::Initiator);
+        let (known, counted) = (entry.answered > 0, entry.is_confirmed());
+        if !known && (status == Status::Confirmed || (ours && status != Status::Opening)) {
+            let answered = self.next_count();
+            self.held(id).answered = answered;
+        }
+        if status == Status::Confirmed && !counted {
+            let took_over = slots::takes_over(&self.entries, id);
+            let confirmed = self.next_count();
+            let entry = self.held(id);
+            (entry.confirmed, entry.took_over) = (confirmed, took_over);
         }
     }
 
-    /// The count of a confirmation: above all others, so that no two are equal. When there is no number left the sessions
-    /// are counted anew, in their order: SPEC §1.5 [counters-never-wrap].
-    fn next_confirmation(&mut self) -> u64 {
-        if self.confirmations == u64::MAX {
-            let mut confirmed: Vec<_> =
-                self.entries.iter_mut().filter(|entry| entry.confirmed > 0).collect();
-            confirmed.sort_by_key(|entry| entry.confirmed);
-            self.confirmations = 0;
-            for (entry, count) in confirmed.into_iter().zip(1..) {
-                entry.confirmed = count;
-                self.confirmations = count;
+    /// A count above all others, so that no two are equal. When there is no number left all are counted anew, in their
+    /// order: SPEC §1.5 [counters-never-wrap].
+    fn next_count(&mut self) -> u64 {
+        if self.count == u64::MAX {
+            let mut counts: Vec<_> = self.entries.iter_mut().flat_map(Entry::counts).collect();
+            counts.sort();
+            let (mut before, mut count) = (0, 0);
+            for slot in counts {
+                let seen = core::mem::replace(&mut before, *slot) == *slot;
+                count = if seen { count } else { count + 1 };
+                *slot = count;
             }
+            self.count = count;
         }
-        self.confirmations = self.confirmations.saturating_add(1);
-        self.confirmations
+        self.count = self.count.saturating_add(1);
+        self.count
     }
 
     fn evict(&mut self) -> Vec<SessionId> {
@@ -296,7 +342,16 @@ impl Stored for Sessions {
         let entry = self.held(session);
         let outgoing = entry.session.apply_sealed(session, ahead);
         entry.unanswered = false;
-        self.count_confirmation(session);
+        let (ours, known) = (entry.session.role() == Role::Initiator, entry.answered > 0);
+        if ours && outgoing.position == FIRST {
+            let begun = self.next_count();
+            self.held(session).begun = begun;
+        }
+        if !ours && !known {
+            let answered = self.next_count();
+            self.held(session).answered = answered;
+        }
+        self.note_status(session);
         self.evict();
         outgoing
     }
@@ -310,15 +365,21 @@ impl Stored for Sessions {
         let before = self.sending().map(Session::id);
         let entry = self.held(session);
         let mut incoming = entry.session.apply_opened(session, ahead, now);
-        entry.unanswered |= before != Some(session) && !incoming.content.is_empty();
-        self.count_confirmation(session);
+        entry.unanswered |= !incoming.content.is_empty();
+        self.note_status(session);
         incoming.dropped = self.evict();
         incoming.moved = before != self.sending().map(Session::id);
         incoming
     }
 }
 
-const EXPORT_VERSION: u8 = 1;
+const EXPORT_VERSION: u8 = 2;
+
+/// The first message of who begins a session.
+const FIRST: Position = Position { chain: 0, n: 0 };
+
+/// So long a session that the peer began is kept while it is not confirmed: as long as a prekey at most.
+const UNCONFIRMED_KEPT: Duration = Duration::from_secs(32 * DAY.as_secs());
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,8 @@
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 use super::*;
-use crate::{dh, identity::DeviceId, kem::DecapsulationKey, prekey::PrekeyId};
+use crate::handshake::schedule::{self, Early};
+use crate::{codec::Writer, dh, identity::DeviceId, kem::DecapsulationKey, prekey::PrekeyId};
 use crate::{identity::DeviceKeys, random};
 
 /// Noon of some day.
@@ -52,6 +53,48 @@ impl Party {
         let (own, entry) = (self.own(), peer.entry());
         Session::initiate_with(&own, peer.account, &entry, &signed, one_time.as_ref(), NOW, rng)
             .unwrap()
+    }
+
+    /// A session that somebody who stole `robbed`'s signed prekey begins with it in our name: with our public keys, and a
+    /// device key for ct3 that is not ours.
+    pub(crate) fn impersonated(&self, robbed: &Self, rng: &mut ChaCha20Rng) -> Session {
+        let ephemeral = dh::SecretKey::generate(rng).unwrap();
+        let (prekey, kem) = &robbed.signed;
+        let signed = Prekey { id: PrekeyId(7), dh: prekey.public(), kem: kem.encapsulation_key() };
+        let (first, ss1) = signed.kem.encapsulate(rng).unwrap();
+        let (second, ss2) = robbed.entry().kem().encapsulate(rng).unwrap();
+        // DH1 takes our private key, or that of the prekey.
+        let dh1 = prekey.diffie_hellman(self.entry().dh()).unwrap();
+        let dh2 = ephemeral.diffie_hellman(robbed.entry().dh()).unwrap();
+        let dh3 = ephemeral.diffie_hellman(prekey.public()).unwrap();
+        let peer = PeerIdentity::of(robbed.account, &robbed.entry());
+        let offer = schedule::offer(&peer, &signed, None, ephemeral.public(), &first, &second);
+        let early = Early::new(offer, &[&dh2, &dh3, &ss1, &ss2]);
+        let mut writer = Writer::new();
+        PeerIdentity::of(self.account, &self.entry()).write(&mut writer);
+        let identity_box = early.seal_identity(&writer.finish().try_into().unwrap()).unwrap();
+        let keys = early.finish(&dh1, &identity_box);
+        let block = InitBlock {
+            signed_prekey: PrekeyId(7),
+            one_time_prekey: None,
+            ephemeral: *ephemeral.public(),
+            first,
+            second,
+            identity_box,
+        };
+        let kem = KemEpoch::initiator(DecapsulationKey::generate(rng).unwrap(), NOW);
+        let (header_a, header_b) = (keys.header_a, keys.header_b);
+        Session {
+            id: keys.session,
+            role: Role::Initiator,
+            peer,
+            init: block.id(),
+            init_block: Some(block.encode()),
+            created: NOW,
+            stale: false,
+            draft: Box::default(),
+            ratchet: Ratchet::initiator(keys.root, *prekey.public(), header_a, header_b, kem),
+        }
     }
 
     /// Answers with the prekeys that the message asks for.

@@ -32,8 +32,18 @@ pub(super) fn cases() -> Vec<Vector> {
     };
     let both = "A begins, B begins, A opens, B opens";
     vec![
-        case("a-is-lower", "Both begin; A's session has the lower id.", "A", both),
-        case("b-is-lower", "Both begin; B's session has the lower id.", "B", both),
+        case(
+            "a-is-lower",
+            "Both begin; A's session has the lower id, and each sends on its own.",
+            "A",
+            both,
+        ),
+        case(
+            "b-is-lower",
+            "Both begin; B's session has the lower id, and each sends on its own.",
+            "B",
+            both,
+        ),
         case(
             "b-opens-first",
             "The same in another order.",
