@@ -88,6 +88,8 @@ pub struct RequestInfo {
     pub request: PaymentRequest,
     /// It was taken back.
     pub cancelled: bool,
+    /// It is certain to be theirs; if not, it cannot be paid before they confirmed the session on which it came.
+    pub confirmed: bool,
 }
 
 impl std::fmt::Debug for RequestInfo {
@@ -617,6 +619,7 @@ fn info(asked: &Asked) -> Option<RequestInfo> {
         contact: ContactId(asked.contact.array()?),
         request,
         cancelled: asked.cancelled,
+        confirmed: asked.confirmed,
     })
 }
 

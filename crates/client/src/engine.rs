@@ -6,6 +6,7 @@
 pub(crate) mod account;
 mod agenda;
 mod blob;
+mod claim;
 pub(crate) mod contact;
 mod debt;
 pub(crate) mod duty;

@@ -31,6 +31,12 @@ pub enum Error {
     /// The contact is not at a stage where this can be done.
     #[error("{0}")]
     Stage(&'static str),
+    /// The request came on a session that the contact has not confirmed yet, so that it may be somebody else's. No coin
+    /// was touched; it can be paid once they have.
+    #[error(
+        "the session with this contact is not confirmed yet: wait until their device has answered"
+    )]
+    Unconfirmed,
     /// Nothing goes out to this contact for now.
     #[error("{}", held(*.0))]
     Held(Hold),

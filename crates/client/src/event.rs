@@ -117,6 +117,10 @@ pub enum What {
         text: String,
         /// The sender's clock.
         sent_at_ms: u64,
+        /// It is certain to be theirs. If not, it came on a session that someone began in their name, and that they have not
+        /// confirmed yet: [`What::ContactConfirmed`] says when they have.
+        #[serde(default = "certain")]
+        confirmed: bool,
     },
     /// Someone edited a message of theirs, or took it back. The history shows it so.
     MessageRevised {
@@ -151,6 +155,14 @@ pub enum What {
         contact: ContactId,
         /// What to give to [`Client::pay`](crate::Client::pay).
         request: RequestId,
+        /// It is certain to be theirs, as with a message; if not, it cannot be paid yet.
+        #[serde(default = "certain")]
+        confirmed: bool,
+    },
+    /// What was shown as not certain to be a contact's is theirs: they confirmed the session on which it came.
+    ContactConfirmed {
+        /// Whose.
+        contact: ContactId,
     },
     /// Money came in and is ours.
     PaymentReceived {
@@ -231,6 +243,7 @@ impl fmt::Debug for What {
             Self::Reaction { .. } => "Reaction",
             Self::Delivered { .. } => "Delivered",
             Self::PaymentRequested { .. } => "PaymentRequested",
+            Self::ContactConfirmed { .. } => "ContactConfirmed",
             Self::PaymentReceived { .. } => "PaymentReceived",
             Self::PaymentChanged { .. } => "PaymentChanged",
             Self::Redeemed { .. } => "Redeemed",
@@ -330,6 +343,14 @@ pub struct Message {
     /// What its sender did to it later.
     #[serde(default)]
     pub revised: Revision,
+    /// For one of theirs, whether it is certain to be: if not, it came on a session that is not confirmed yet.
+    #[serde(default = "certain")]
+    pub confirmed: bool,
+}
+
+/// Of what was kept before there was a doubt.
+const fn certain() -> bool {
+    true
 }
 
 impl fmt::Debug for Message {

@@ -38,6 +38,7 @@ impl History {
                         "text": message.text,
                         "progress": progress,
                         "revised": revised(message.revised),
+                        "confirmed": message.confirmed,
                     })
                 },
                 || {
@@ -46,13 +47,14 @@ impl History {
                         true => format!("  ({progress})"),
                         false => String::new(),
                     };
+                    let doubt = if message.confirmed { "" } else { "  (not confirmed)" };
                     let at = date(Timestamp(message.sent_at_ms));
                     let said = match message.revised {
                         Revision::Original => plain(&message.text),
                         Revision::Edited => format!("{}  (edited)", plain(&message.text)),
                         _ => "(taken back)".to_owned(),
                     };
-                    format!("{at}  {who}: {said}{mark}")
+                    format!("{at}  {who}: {said}{mark}{doubt}")
                 },
             )?;
         }

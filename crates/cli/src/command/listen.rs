@@ -125,11 +125,22 @@ async fn told(
             json!({"why": why}),
             format!("the link to {} does not work: {}", call(contact), plain(why)),
         ),
-        What::Message { contact, message, text, sent_at_ms } => (
+        What::Message { contact, message, text, sent_at_ms, confirmed } => (
             "message",
             Some(*contact),
-            json!({"message": message.to_string(), "text": text, "sent_at_ms": sent_at_ms}),
-            format!("{}: {}", call(contact), plain(text)),
+            json!({
+                "message": message.to_string(),
+                "text": text,
+                "sent_at_ms": sent_at_ms,
+                "confirmed": confirmed,
+            }),
+            format!("{}{}: {}", call(contact), doubt(*confirmed), plain(text)),
+        ),
+        What::ContactConfirmed { contact } => (
+            "contact_confirmed",
+            Some(*contact),
+            json!({}),
+            format!("the session with {} is confirmed: what came on it is theirs", call(contact)),
         ),
         What::MessageRevised { contact, message, revised, text } => {
             let gone = *revised == Revision::Retracted;
@@ -155,17 +166,23 @@ async fn told(
             json!({"message": message.to_string()}),
             format!("{} has your message {}", call(contact), short(message)),
         ),
-        What::PaymentRequested { contact, request } => {
+        What::PaymentRequested { contact, request, confirmed } => {
             let all = client.requests().await?;
             let asked = all.iter().find(|it| it.id == *request);
             let amount = asked.map(|it| it.request.amount.to_string()).unwrap_or_default();
             let memo = asked.map(|it| plain(&it.request.memo)).unwrap_or_default();
             let text = format!(
-                "{} asks for {amount} {memo}\n    chop pay {}",
+                "{}{} asks for {amount} {memo}\n    chop pay {}",
                 call(contact),
+                doubt(*confirmed),
                 short(request)
             );
-            let fields = json!({"request": request.to_string(), "amount": amount, "memo": memo});
+            let fields = json!({
+                "request": request.to_string(),
+                "amount": amount,
+                "memo": memo,
+                "confirmed": confirmed,
+            });
             ("payment_requested", Some(*contact), fields, text)
         }
         What::PaymentReceived { contact, payment } => {
@@ -279,3 +296,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 const LOOK: Duration = Duration::from_secs(1);
 /// After so many looks without a connection the user is told; less may be a relay that restarts.
 const LONG: u32 = 3;
+
+/// What stands behind a name that somebody else may use.
+const fn doubt(confirmed: bool) -> &'static str {
+    if confirmed { "" } else { " (session not confirmed: it may be somebody else)" }
+}

@@ -38,6 +38,7 @@ fn state(asked: &RequestInfo, payments: &[PaymentView]) -> &'static str {
     match paid {
         Some(payment) => super::payments::state(payment.state),
         None if asked.cancelled => "cancelled",
+        None if !asked.confirmed => "not confirmed",
         None if asked.request.expires_at < now() => "expired",
         None => "open",
     }

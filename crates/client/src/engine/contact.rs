@@ -5,6 +5,7 @@ use chopmark_wire::payload::ManifestMark;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
+use super::claim::Claim;
 use crate::event::{Hold, Renewal};
 use crate::store::{Kind, StoreError, Tx};
 
@@ -18,7 +19,8 @@ pub(crate) struct Contact {
     pub(crate) manifest: Option<Blob>,
     /// Its number and short hash.
     pub(crate) mark: Option<Mark>,
-    /// Where they are reached: their introduction's endpoints, or the knock of the link that was added.
+    /// Where they are reached: their introduction's endpoints, or the knock of the link that was added. What came on no
+    /// session that is vouched for is in `claims`.
     pub(crate) reach: Vec<Reach>,
     /// What we gave them to reach us.
     pub(crate) grant: Option<Grant>,
@@ -62,6 +64,9 @@ pub(crate) struct Contact {
     /// How many sessions they began on a day.
     #[serde(default)]
     pub(crate) begun: (u64, u32),
+    /// What sessions that are not confirmed claim of them, the first that claimed first.
+    #[serde(default)]
+    pub(crate) claims: Vec<Claim>,
 }
 
 /// A chain of a session that was given up, and how much of it arrived (SPEC §5.9).
@@ -190,6 +195,7 @@ impl Contact {
             frozen: false,
             unacknowledged: false,
             begun: (0, 0),
+            claims: Vec::new(),
         }
     }
 

@@ -153,6 +153,8 @@ impl Turn<'_, '_> {
             let (relay, capability) = (fetch.source.relay.clone(), Blob::new(&capability));
             contact.reach = vec![Reach { relay, capability }];
             contact.source = Some(fetch.source);
+            contact.claims.clear();
+            self.drop_claims(id)?;
         }
         if contact.stage == Stage::Fetching {
             contact.stage = Stage::Knocked;

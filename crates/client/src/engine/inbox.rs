@@ -208,10 +208,15 @@ impl Turn<'_, '_> {
         }
         if arrived.moved {
             self.renewed(contact)?;
+        }
+        if arrived.moved || arrived.confirmed {
             self.seal_again(contact)?;
         }
+        if arrived.confirmed {
+            self.lift_claimed(contact, arrived.session)?;
+        }
         if let Some(payload) = &arrived.payload {
-            self.take_payload(contact, payload)?;
+            self.take_payload(contact, payload, arrived.session)?;
         }
         let content = arrived.payload.as_ref().is_some_and(|it| it.content.is_some());
         self.owe_acknowledgement(contact, arrived.session, arrived.position, content)?;

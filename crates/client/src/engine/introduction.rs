@@ -5,7 +5,8 @@ use chopmark_wire::content::{Body, Introduction};
 use chopmark_wire::identity::Endpoint;
 
 use super::blob::Blob;
-use super::contact::{Contact, Grant, Reach, Source, Stage};
+use super::claim::Places;
+use super::contact::{Contact, Grant, Stage};
 use super::duty::Duty;
 use super::link::Holder;
 use super::turn::Turn;
@@ -42,31 +43,31 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// Someone says where they are reached now.
+    /// Someone says where they are reached now; on a session that is not confirmed that is a claim.
     pub(crate) fn introduced(
         &mut self,
         id: &[u8; 32],
         introduction: &Introduction,
+        claim: Option<&Blob>,
     ) -> Result<(), Error> {
-        let mut contact = Contact::load(self.tx, id)?.ok_or(Error::NoSuchContact)?;
-        let mut endpoints: Vec<_> = introduction.endpoints.iter().collect();
-        endpoints.sort_by_key(|endpoint| endpoint.priority);
-        contact.reach = endpoints
-            .iter()
-            .map(|endpoint| Reach {
-                relay: endpoint.relay.to_string(),
-                capability: Blob::new(&endpoint.capability),
-            })
-            .collect();
-        // SPEC §6.10: where a bundle for us alone is fetched, when the session cannot be gone on with.
-        let renewal = endpoints.iter().find_map(|it| Some((it.relay.to_string(), it.renewal?)));
-        if let Some((relay, secret)) = renewal {
-            contact.source = Some(Source { relay, secret: Blob::new(&secret) });
-        }
-        contact.lock_keys = introduction.lock_keys.iter().map(|key| Blob::new(key)).collect();
+        let places = Places::of(introduction);
+        let mut contact = match claim {
+            Some(session) => {
+                self.claim_places(id, session, places)?;
+                Contact::load(self.tx, id)?.ok_or(Error::NoSuchContact)?
+            }
+            None => {
+                let mut contact = Contact::load(self.tx, id)?.ok_or(Error::NoSuchContact)?;
+                contact.take_places(places);
+                contact
+            }
+        };
         let answered = contact.stage == Stage::Knocked;
         if answered {
             contact.stage = Stage::Accepted;
+        }
+        // Whoever only claims to be them does not keep us from beginning anew.
+        if answered && claim.is_none() {
             contact.fetch = None;
         }
         contact.save(self.tx, id)?;

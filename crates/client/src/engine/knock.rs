@@ -2,6 +2,7 @@
 
 use chopmark_core::handshake::{InitBlock, Peeked};
 use chopmark_core::identity::SignedManifest;
+use chopmark_core::session::SessionId;
 use chopmark_wire::payload::Payload;
 
 use super::blob::Blob;
@@ -30,7 +31,7 @@ impl Turn<'_, '_> {
         let id = arrived.contact;
         link.taken = link.taken.saturating_add(usize::from(peeked.one_time_prekey.is_some()));
         self.tx.put(Kind::Link, handle, &link)?;
-        self.take_payload(&id, &arrived.payload)?;
+        self.take_payload(&id, &arrived.payload, arrived.session)?;
 
         // The handle is the relay's word only. That the writer has this very link shows the one-time prekey, which is
         // sealed under the link's own key: without it, a stranger by another link is not accepted unseen.
@@ -73,7 +74,7 @@ impl Turn<'_, '_> {
             Some(handle) => self.renewal_taken(&handle.ok_or(Error::Internal("a handle"))?)?,
             None => self.prekey_missing(contact)?,
         }
-        self.take_payload(&arrived.contact, &arrived.payload)?;
+        self.take_payload(&arrived.contact, &arrived.payload, arrived.session)?;
         Ok(self.nudge_sessions(&arrived.contact)?)
     }
 
@@ -162,6 +163,7 @@ impl Turn<'_, '_> {
             Some(_) => {}
         }
         // The session first: who shows someone else's manifest must not leave them in our list.
+        let session = answered.session.id();
         let moved = self.adopt(&id, answered, &entry)?;
         contact.save(self.tx, &id)?;
         if let Some(number) = peeked.one_time_prekey {
@@ -172,7 +174,7 @@ impl Turn<'_, '_> {
             self.renewed(&id)?;
             self.seal_again(&id)?;
         }
-        Ok(Knock { contact: id, payload, new, prekey_of })
+        Ok(Knock { contact: id, payload, session, new, prekey_of })
     }
 
     fn strangers(&self) -> Result<usize, Error> {
@@ -226,6 +228,8 @@ impl Turn<'_, '_> {
         self.tx.drop_record(Kind::Sessions, id)?;
         self.drop_outbox(id)?;
         self.drop_held(id)?;
+        self.drop_claims(id)?;
+        contact.claims.clear();
         contact.reach.clear();
         Ok(contact.save(self.tx, id)?)
     }
@@ -235,6 +239,7 @@ impl Turn<'_, '_> {
 struct Knock {
     contact: [u8; 32],
     payload: Payload,
+    session: SessionId,
     /// Nobody was known under this account before.
     new: bool,
     /// The handle of the link whose one-time prekey it used.

@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 use chopmark_core::identity::AccountId;
+use chopmark_core::session::SessionId;
 use chopmark_core::time::Timestamp;
 use chopmark_pay::Reference;
 use chopmark_wire::content::{Body, Content, Fallback};
 use chopmark_wire::payload::Payload;
+use serde::{Deserialize, Serialize};
 
+use super::blob::Blob;
 use super::contact::{Contact, Mark, Stage};
 use super::outbox::Item;
 use super::turn::Turn;
@@ -50,6 +53,7 @@ impl Turn<'_, '_> {
                 text: text.to_owned(),
                 progress: Progress::Waiting,
                 revised: Revision::Original,
+                confirmed: true,
             };
             let seq = self.tx.push(Log::Messages, to, &message)?;
             self.place(to, id, seq)?;
@@ -87,23 +91,44 @@ impl Turn<'_, '_> {
         Ok((raw.clone(), message_id(&own, to, own.as_bytes(), &raw)))
     }
 
-    /// A payload that a session opened: what it says of the sender, and its content.
-    pub(crate) fn take_payload(&mut self, from: &[u8; 32], payload: &Payload) -> Result<(), Error> {
+    /// A payload that a session opened: what it says of the sender, and its content. What is not certain to be theirs is
+    /// shown as a claim, and changes nothing that is known. SPEC §5.8 [claim-waits].
+    pub(crate) fn take_payload(
+        &mut self,
+        from: &[u8; 32],
+        payload: &Payload,
+        session: SessionId,
+    ) -> Result<(), Error> {
+        let claim = self.claim_of(from, session)?;
         let stranger = self.count_stranger(from, payload.content.is_some())?;
         if stranger == Some(false) {
             return Ok(());
         }
         if stranger.is_none() {
-            self.note_manifest(from, payload)?;
-            if let Some(resend) = &payload.resend_after {
-                self.resent(from, resend)?;
+            if claim.is_none() {
+                self.note_manifest(from, payload)?;
+            }
+            match (&payload.resend_after, &claim) {
+                (Some(resend), Some(session)) => self.claim_resend(from, session, resend)?,
+                (Some(resend), None) => self.resent(from, resend)?,
+                (None, _) => {}
             }
         }
         let Some(raw) = &payload.content else { return Ok(()) };
+        if stranger.is_some() && Content::decode(raw).is_err() {
+            return Ok(());
+        }
+        self.take_content(from, raw, claim.as_ref())
+    }
+
+    /// A content of someone's, or what a session claims to be one.
+    pub(crate) fn take_content(
+        &mut self,
+        from: &[u8; 32],
+        raw: &Bytes,
+        claim: Option<&Blob>,
+    ) -> Result<(), Error> {
         let Ok(content) = Content::decode(raw) else {
-            if stranger.is_some() {
-                return Ok(());
-            }
             // SPEC §7.4 [poison-is-skipped]: authentic and unreadable; the next message must not wait for it.
             return self.emit(What::Warning {
                 contact: Some((*from).into()),
@@ -113,25 +138,64 @@ impl Turn<'_, '_> {
         let own = self.account()?.id()?;
         let id = message_id(&own, from, from, raw);
         // SPEC §9.3 [shown-once]: sealed again on another session, it is the same message.
-        if self.tx.load(Kind::Shown as u8, id.as_bytes())?.is_some() {
-            return Ok(());
+        let shown = self.tx.load(Kind::Shown as u8, id.as_bytes())?;
+        match (&shown, claim) {
+            (Some(shown), None) if shown.get(8) == Some(&CLAIMED) => {
+                self.note_shown(id, false)?;
+                return self.lift_content(from, id, &content.body);
+            }
+            (Some(_), _) => return Ok(()),
+            (None, _) => {}
         }
-        let today = self.now.day().to_be_bytes();
-        self.tx.store(Kind::Shown as u8, id.as_bytes(), &today)?;
+        match (&content.body, claim) {
+            // It comes again from who is certain to be them, or does what it says once this session is confirmed.
+            (Body::Introduction(introduction), Some(_)) => {
+                return self.introduced(from, introduction, claim);
+            }
+            (
+                Body::Edit(_)
+                | Body::Retract(_)
+                | Body::Reaction(_)
+                | Body::PaymentReceipt(_)
+                | Body::PaymentDecline(_)
+                | Body::PaymentCancel(_),
+                Some(session),
+            ) => return self.defer(from, session, raw),
+            _ => {}
+        }
+        self.note_shown(id, claim.is_some())?;
+        let sent_at = content.sent_at.as_millis();
         match &content.body {
-            Body::Introduction(introduction) => self.introduced(from, introduction),
-            Body::Text(text) => self.show(from, id, content.sent_at.as_millis(), text),
+            Body::Introduction(introduction) => self.introduced(from, introduction, None),
+            Body::Text(text) => self.show(from, id, sent_at, text, claim),
             Body::PaymentRequest(_)
             | Body::Payment(_)
             | Body::PaymentReceipt(_)
             | Body::PaymentDecline(_)
-            | Body::PaymentCancel(_) => self.take_or_hold_money(from, raw, &content.body),
+            | Body::PaymentCancel(_) => self.take_or_hold_money(from, raw, &content.body, claim),
             Body::Edit(_) | Body::Retract(_) | Body::Reaction(_) => {
                 self.revise(from, &content.body)
             }
             // SPEC §7.4: what this version does not act on is shown by its fallback text.
             _ if content.fallback.text.is_empty() => Ok(()),
-            _ => self.show(from, id, content.sent_at.as_millis(), &content.fallback.text),
+            _ => self.show(from, id, sent_at, &content.fallback.text, claim),
+        }
+    }
+
+    fn note_shown(&mut self, id: MessageId, claimed: bool) -> Result<(), Error> {
+        let mut shown = self.now.day().to_be_bytes().to_vec();
+        shown.extend(claimed.then_some(CLAIMED));
+        Ok(self.tx.store(Kind::Shown as u8, id.as_bytes(), &shown)?)
+    }
+
+    /// What was shown as a claim came again on a session that is certain to be theirs.
+    fn lift_content(&mut self, from: &[u8; 32], id: MessageId, body: &Body) -> Result<(), Error> {
+        match body {
+            Body::PaymentRequest(_) => self.take_money(from, body, None),
+            _ => match self.placed(from, id)? {
+                Some((seq, _)) => self.lift_message(seq),
+                None => Ok(()),
+            },
         }
     }
 
@@ -177,12 +241,14 @@ impl Turn<'_, '_> {
         from: &[u8; 32],
         raw: &Bytes,
         body: &Body,
+        claim: Option<&Blob>,
     ) -> Result<(), Error> {
         let stage = Contact::load(self.tx, from)?.map(|contact| contact.stage);
         if stage == Some(Stage::Accepted) {
-            return self.take_money(from, body);
+            return self.take_money(from, body, claim);
         }
-        self.tx.append(Log::Held, from, raw)?;
+        let held = Held { content: Blob::new(raw), claim: claim.cloned() };
+        self.tx.push(Log::Held, from, &held)?;
         Ok(())
     }
 
@@ -196,10 +262,10 @@ impl Turn<'_, '_> {
 
     /// What waited for this contact to be accepted.
     pub(crate) fn release_held(&mut self, from: &[u8; 32]) -> Result<(), Error> {
-        for row in self.tx.rows_after(Log::Held, Some(from), 0, 1_000)? {
-            self.tx.remove(Log::Held, row.seq)?;
-            if let Ok(content) = Content::decode(&Bytes::copy_from_slice(&row.value)) {
-                self.take_money(from, &content.body)?;
+        for (seq, held) in self.tx.list::<Held>(Log::Held, Some(from), 0, 1_000)? {
+            self.tx.remove(Log::Held, seq)?;
+            if let Ok(content) = Content::decode(&Bytes::copy_from_slice(&held.content)) {
+                self.take_money(from, &content.body, held.claim.as_ref())?;
             }
         }
         Ok(())
@@ -211,7 +277,9 @@ impl Turn<'_, '_> {
         id: MessageId,
         sent_at_ms: u64,
         text: &str,
+        claim: Option<&Blob>,
     ) -> Result<(), Error> {
+        let confirmed = claim.is_none();
         let message = Message {
             id,
             direction: Direction::Received,
@@ -219,14 +287,19 @@ impl Turn<'_, '_> {
             text: text.to_owned(),
             progress: Progress::Delivered,
             revised: Revision::Original,
+            confirmed,
         };
         let seq = self.tx.push(Log::Messages, from, &message)?;
         self.place(from, id, seq)?;
+        if let Some(session) = claim {
+            self.mark_message(from, session, seq)?;
+        }
         self.emit(What::Message {
             contact: (*from).into(),
             message: id,
             text: text.to_owned(),
             sent_at_ms,
+            confirmed,
         })
     }
 
@@ -240,7 +313,17 @@ impl Turn<'_, '_> {
     }
 }
 
+/// A message about money from someone who is not accepted.
+#[derive(Serialize, Deserialize)]
+struct Held {
+    content: Blob,
+    /// The session that claims to be theirs.
+    claim: Option<Blob>,
+}
+
 const LEFT_MOST: u32 = 64;
+/// Behind the day on which a content was shown: it was shown as a claim.
+const CLAIMED: u8 = 1;
 
 /// SPEC §7.2: both sides name a message alike. A conversation of two is named by both accounts, the lower one first.
 fn message_id(own: &AccountId, peer: &[u8; 32], sender: &[u8; 32], raw: &[u8]) -> MessageId {

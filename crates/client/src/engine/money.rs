@@ -30,6 +30,14 @@ pub(crate) struct Asked {
     pub(crate) bytes: Blob,
     pub(crate) at_ms: u64,
     pub(crate) cancelled: bool,
+    /// It is certain to be theirs: it did not come on a session that they only claim to have begun.
+    #[serde(default = "confirmed")]
+    pub(crate) confirmed: bool,
+}
+
+/// What was kept before there were claims.
+const fn confirmed() -> bool {
+    true
 }
 
 impl Account {
@@ -72,6 +80,10 @@ impl Turn<'_, '_> {
         let asked = self.asked(request)?.ok_or(Error::NoSuchPayment)?;
         let payee = asked.contact.array().ok_or(Error::Internal("a payee"))?;
         self.accepted(&payee)?;
+        // SPEC §5.8 [claimed-request-unpaid].
+        if !asked.confirmed {
+            return Err(Error::Unconfirmed);
+        }
         let (now, pay) = (self.now, self.account()?.pay()?);
         let known = chopmark_wire::payment::PaymentId::of(
             &chopmark_wire::payment::RequestId(*request.as_bytes()),
@@ -105,10 +117,15 @@ impl Turn<'_, '_> {
     }
 
     /// Something about money came from a contact. From someone who is not accepted it waits.
-    pub(crate) fn take_money(&mut self, from: &[u8; 32], body: &Body) -> Result<(), Error> {
+    pub(crate) fn take_money(
+        &mut self,
+        from: &[u8; 32],
+        body: &Body,
+        claim: Option<&Blob>,
+    ) -> Result<(), Error> {
         let contact = Contact::load(self.tx, from)?.ok_or(Error::NoSuchContact)?;
         let body = match body {
-            Body::PaymentRequest(bytes) => return self.take_request(from, bytes),
+            Body::PaymentRequest(bytes) => return self.take_request(from, bytes, claim),
             Body::PaymentCancel(bytes) => return self.take_cancel(from, bytes),
             Body::Payment(bytes) => chopmark_pay::Body::Payment(bytes.clone()),
             Body::PaymentReceipt(bytes) => chopmark_pay::Body::Receipt(bytes.clone()),
@@ -134,20 +151,38 @@ impl Turn<'_, '_> {
         self.perform(effects)
     }
 
-    fn take_request(&mut self, from: &[u8; 32], bytes: &Bytes) -> Result<(), Error> {
+    fn take_request(
+        &mut self,
+        from: &[u8; 32],
+        bytes: &Bytes,
+        claim: Option<&Blob>,
+    ) -> Result<(), Error> {
         let Ok((id, request)) = PaymentRequest::decode(bytes) else { return Ok(()) };
         // SPEC §8.6 [payee-is-the-sender]: passed on by someone else it would stand in the payee's way.
-        if request.payee != *from || self.tx.find::<Asked>(Kind::Request, &id.0)?.is_some() {
+        if request.payee != *from {
             return Ok(());
+        }
+        match self.tx.find::<Asked>(Kind::Request, &id.0)? {
+            // What is only claimed gives way to what is certain, which may ask for something else under the same id.
+            Some(known) if known.confirmed || claim.is_some() => return Ok(()),
+            Some(known) if *known.contact == from[..] && *known.bytes == bytes[..] => {
+                return self.lift_request(&id.0);
+            }
+            _ => {}
         }
         let asked = Asked {
             contact: Blob::new(from),
             bytes: Blob::new(bytes),
             at_ms: self.now.as_millis(),
             cancelled: false,
+            confirmed: claim.is_none(),
         };
         self.tx.put(Kind::Request, &id.0, &asked)?;
-        self.emit(What::PaymentRequested { contact: (*from).into(), request: RequestId(id.0) })
+        if let Some(session) = claim {
+            self.mark_request(from, session, &id.0)?;
+        }
+        let (contact, request) = ((*from).into(), RequestId(id.0));
+        self.emit(What::PaymentRequested { contact, request, confirmed: claim.is_none() })
     }
 
     /// A request is taken back by who made it, and by nobody else.

@@ -13,7 +13,7 @@ use chopmark_wire::payment::PaymentId;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
-use super::contact::{self, Contact, Reach};
+use super::contact::{self, Contact};
 use super::turn::Turn;
 use crate::error::Error;
 use crate::event::{MessageId, Progress, What};
@@ -235,7 +235,7 @@ impl Turn<'_, '_> {
                 next = Some(now);
                 break;
             }
-            let (Stage::Sealed { envelope, .. } | Stage::Stored { envelope, .. }) = &item.stage
+            let (Stage::Sealed { envelope, slot } | Stage::Stored { envelope, slot }) = &item.stage
             else {
                 continue;
             };
@@ -243,9 +243,10 @@ impl Turn<'_, '_> {
             let Some(contact) = item.contact.array::<32>() else { continue };
             let to = match reach.entry(contact) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.reach(&contact)?),
+                Entry::Vacant(new) => new.insert(self.reachable(&contact)?),
             };
-            let Some(to) = to.clone() else { continue };
+            let to = to.as_ref().and_then(|contact| contact.reach_on(&slot.session));
+            let Some(to) = to.cloned() else { continue };
             if item.due_ms > now && item.due_ms <= now.saturating_add(LONGEST_WAIT_MS) {
                 next = Some(next.map_or(item.due_ms, |next: u64| next.min(item.due_ms)));
                 continue;
@@ -260,10 +261,9 @@ impl Turn<'_, '_> {
         Ok(due)
     }
 
-    /// Where someone is reached, if anything goes out to them at all.
-    fn reach(&self, contact: &[u8; 32]) -> Result<Option<Reach>, Error> {
-        let contact = Contact::load(self.tx, contact)?.filter(|it| it.hold().is_none());
-        Ok(contact.and_then(|contact| contact.reach.first().cloned()))
+    /// Someone to whom anything goes out at all.
+    fn reachable(&self, contact: &[u8; 32]) -> Result<Option<Contact>, Error> {
+        Ok(Contact::load(self.tx, contact)?.filter(|it| it.hold().is_none()))
     }
 
     /// The relay has it on disk. Until the peer acknowledges it, it is deposited again a day later (SPEC §5.9
@@ -359,14 +359,17 @@ impl Turn<'_, '_> {
         let mut reachable = HashMap::new();
         let mut waiting = 0usize;
         for (_, item) in self.tx.list::<Item>(Log::Outbox, None, 0, ALL)? {
-            let (Stage::Sealed { .. }, Some(contact)) = (&item.stage, item.contact.array::<32>())
+            let (Stage::Sealed { slot, .. }, Some(contact)) =
+                (&item.stage, item.contact.array::<32>())
             else {
                 continue;
             };
-            if let Entry::Vacant(new) = reachable.entry(contact) {
-                new.insert(self.reach(&contact)?.is_some());
-            }
-            waiting = waiting.saturating_add(usize::from(reachable.get(&contact) == Some(&true)));
+            let to = match reachable.entry(contact) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.reachable(&contact)?),
+            };
+            let to = to.as_ref().and_then(|contact| contact.reach_on(&slot.session));
+            waiting = waiting.saturating_add(usize::from(to.is_some()));
         }
         Ok(waiting)
     }

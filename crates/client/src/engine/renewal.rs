@@ -56,7 +56,7 @@ impl Turn<'_, '_> {
             Some(Fetch { aim: Aim::Renew(known), .. }) if *known >= why => return Ok(()),
             Some(Fetch { aim, .. }) => *aim = Aim::Renew(why),
             None => {
-                let Some(source) = contact.source.clone() else {
+                let Some(source) = contact.bundle_source().cloned() else {
                     return self.emit(What::Warning {
                         contact: Some((*id).into()),
                         text: NO_SOURCE.to_owned(),

@@ -66,7 +66,11 @@ impl Turn<'_, '_> {
     }
 
     /// The message of this id in the history with this contact.
-    fn placed(&self, contact: &[u8; 32], id: MessageId) -> Result<Option<(u64, Message)>, Error> {
+    pub(crate) fn placed(
+        &self,
+        contact: &[u8; 32],
+        id: MessageId,
+    ) -> Result<Option<(u64, Message)>, Error> {
         let place: Option<Place> = self.tx.find(Kind::Placed, id.as_bytes())?;
         let Some(place) = place.filter(|place| *place.contact == contact[..]) else {
             return Ok(None);

@@ -27,6 +27,8 @@ pub(crate) struct Arrived {
     pub(crate) payload: Option<Payload>,
     /// Sending moved to another session: what is not acknowledged goes out again there.
     pub(crate) moved: bool,
+    /// It showed that the session that opened it is the contact's.
+    pub(crate) confirmed: bool,
     /// Which message of which session it was.
     pub(crate) session: SessionId,
     pub(crate) position: Position,
@@ -170,7 +172,9 @@ impl Turn<'_, '_> {
         })?;
         let tx = &mut *self.tx;
         let message = opened.commit(|sessions, _| save(tx, contact, sessions))?;
-        for event in &message.events {
+        // What a session says that is a claim, of us or of itself, is no reason for anything. SPEC §5.8 [claim-waits].
+        let vouched = self.is_vouched_for(contact, message.session)?;
+        for event in message.events.iter().filter(|_| vouched) {
             // SPEC §5.9 [renewed-by-itself]: none of these heals by itself.
             let why = match event {
                 Event::AcknowledgedBeyondSent => Renewal::OwnRollback,
@@ -181,11 +185,29 @@ impl Turn<'_, '_> {
             self.renew(contact, why)?;
         }
         if let Some(acknowledged) = message.acknowledged {
-            self.acknowledged(contact, message.session, acknowledged)?;
+            self.acknowledged_by(contact, message.session, acknowledged)?;
+        }
+        let confirmed = message.events.contains(&Event::Confirmed);
+        if confirmed {
+            self.claim_confirmed(contact, message.session)?;
         }
         let payload = Payload::decode(&message.content.to_vec().into()).ok();
         let (moved, session, position) = (message.moved, message.session, message.position);
-        Ok(Arrived { payload, moved, session, position })
+        Ok(Arrived { payload, moved, confirmed, session, position })
+    }
+
+    /// What a session acknowledges is at the contact's device, if the session is theirs. SPEC §5.9
+    /// [claimed-acknowledgements].
+    pub(crate) fn acknowledged_by(
+        &mut self,
+        contact: &[u8; 32],
+        session: SessionId,
+        acknowledged: Acknowledged,
+    ) -> Result<(), Error> {
+        match self.is_vouched_for(contact, session)? {
+            true => self.acknowledged(contact, session, acknowledged),
+            false => Ok(()),
+        }
     }
 
     /// Sends what brings sessions on without carrying anything: the step that confirms the one that sends, and the probes
@@ -253,25 +275,50 @@ impl Turn<'_, '_> {
         }))
     }
 
-    /// The peer begins anew and says what it has of the session before: the rest is sealed again with everything else that
-    /// is not acknowledged, once sending moves.
-    pub(crate) fn resent(&mut self, contact: &[u8; 32], resend: &ResendAfter) -> Result<(), Error> {
+    /// The session and the position that `resend_after` names, if there is such a session.
+    fn resend_names(
+        &self,
+        contact: &[u8; 32],
+        resend: &ResendAfter,
+    ) -> Result<Option<(SessionId, Acknowledged)>, Error> {
         let (_, chain) = resend.chain.split_at(4);
         let chain = chain.try_into().map(u32::from_be_bytes).unwrap_or_default();
         let sessions = load(self.tx, contact)?;
         let named = sessions.iter().find(|it| chain_id(it.id(), chain) == Some(resend.chain));
-        let Some(session) = named.map(Session::id) else { return Ok(()) };
         let acknowledged = Acknowledged { chain: u64::from(chain), count: resend.count };
+        Ok(named.map(|session| (session.id(), acknowledged)))
+    }
+
+    /// Does `resend_after` say that the contact saw what we cannot see ourselves: another life of our state?
+    pub(crate) fn resend_tells_of_a_copy(
+        &self,
+        contact: &[u8; 32],
+        resend: &ResendAfter,
+    ) -> Result<bool, Error> {
+        let named = self.resend_names(contact, resend)?;
+        Ok(named.is_some_and(|(_, acknowledged)| acknowledged == Acknowledged::NOTHING))
+    }
+
+    /// SPEC §5.9 [copy-is-told].
+    pub(crate) fn tell_of_a_copy(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        let (contact, why) = ((*contact).into(), Renewal::CopyNoticed);
+        self.emit(What::SessionRenewed { contact, why })
+    }
+
+    /// The peer begins anew and says what it has of the session before: the rest is sealed again with everything else that
+    /// is not acknowledged, once sending moves.
+    pub(crate) fn resent(&mut self, contact: &[u8; 32], resend: &ResendAfter) -> Result<(), Error> {
+        let Some((session, acknowledged)) = self.resend_names(contact, resend)? else {
+            return Ok(());
+        };
         if acknowledged == Acknowledged::NOTHING
             && let Some(mut record) = Contact::load(self.tx, contact)?
             && !record.doubtful
         {
-            record.doubtful = true;
+            // Once sending moved away from there, what is acknowledged is of this life.
+            record.doubtful = self.sending_session(contact)? == Some(session);
             record.save(self.tx, contact)?;
-            self.revive(contact)?;
-            // SPEC §5.9 [copy-is-told]: the contact saw what we cannot see ourselves.
-            let (contact, why) = ((*contact).into(), Renewal::CopyNoticed);
-            return self.emit(What::SessionRenewed { contact, why });
+            return self.revive(contact);
         }
         self.acknowledged(contact, session, acknowledged)
     }
@@ -303,6 +350,34 @@ impl Turn<'_, '_> {
     /// The session on which content goes out.
     pub(crate) fn sending_session(&self, contact: &[u8; 32]) -> Result<Option<SessionId>, Error> {
         Ok(load(self.tx, contact)?.sending().map(Session::id))
+    }
+
+    /// Is it certain that what comes on a session of this name is the contact's? Only they can read what we began; what
+    /// they began is theirs once it is confirmed.
+    pub(crate) fn is_vouched_for(
+        &self,
+        contact: &[u8; 32],
+        session: SessionId,
+    ) -> Result<bool, Error> {
+        let sessions = load(self.tx, contact)?;
+        let ours = |it: &Session| it.role() == Role::Initiator;
+        let found = sessions.find(session);
+        Ok(found.is_some_and(|it| ours(it) || it.status() == Status::Confirmed))
+    }
+
+    /// The names of all sessions with a contact.
+    pub(crate) fn session_names(&self, contact: &[u8; 32]) -> Result<Vec<Blob>, Error> {
+        let sessions = load(self.tx, contact)?;
+        Ok(sessions.iter().map(|session| name(session.id())).collect())
+    }
+
+    /// Ends the sessions that the contact began long ago and that were never confirmed.
+    pub(crate) fn expire_sessions(&mut self, contact: &[u8; 32]) -> Result<(), Error> {
+        let mut sessions = load(self.tx, contact)?;
+        match sessions.expire(self.now).is_empty() {
+            true => Ok(()),
+            false => save(self.tx, contact, &sessions),
+        }
     }
 
     /// When the newest session that is not confirmed was begun.
@@ -353,5 +428,5 @@ pub(crate) fn name(session: SessionId) -> Blob {
     Blob::new(session.as_bytes())
 }
 
-/// A contact has at most five sessions (SPEC §5.8).
-const MOST_PROBES: usize = 5;
+/// A contact has at most seven sessions (SPEC §5.8).
+const MOST_PROBES: usize = 7;

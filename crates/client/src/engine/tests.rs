@@ -20,6 +20,7 @@ use crate::event::{Direction, Message, MessageId, Progress, Renewal, What};
 use crate::store::{Kind, Log, Store, Unlock};
 
 mod attacks;
+mod claims;
 mod copies;
 mod doors;
 mod hostile;
@@ -611,11 +612,11 @@ fn a_request_is_taken_back_by_its_payee_and_by_nobody_else() {
     world
         .turn(0, |turn| {
             Contact::new("mallory".to_owned(), Stage::Accepted).save(turn.tx, &[7; 32])?;
-            turn.take_money(&[7; 32], &body)
+            turn.take_money(&[7; 32], &body, None)
         })
         .unwrap();
     assert!(!cancelled(&mut world));
-    world.turn(0, |turn| turn.take_money(&bob, &body)).unwrap();
+    world.turn(0, |turn| turn.take_money(&bob, &body, None)).unwrap();
     assert!(cancelled(&mut world));
     assert!(matches!(world.turn(0, |turn| turn.pay(&request)), Err(Error::Stage(_))));
 }
@@ -645,7 +646,7 @@ fn a_request_that_someone_else_passes_on_does_not_stand_in_the_payees_way() {
     let kept = |world: &mut World, from: [u8; 32]| {
         world
             .turn(0, |turn| {
-                turn.take_money(&from, &body)?;
+                turn.take_money(&from, &body, None)?;
                 Ok(turn.asked(&crate::event::RequestId(request.0))?.map(|asked| asked.contact))
             })
             .unwrap()

@@ -34,6 +34,7 @@ impl Turn<'_, '_> {
         self.let_go()?;
         self.expire_prekeys()?;
         self.forget_seen()?;
+        self.expire_claims()?;
         self.renew_unanswered()
     }
 

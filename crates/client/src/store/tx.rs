@@ -69,6 +69,8 @@ pub(crate) enum Log {
     Held = 5,
     /// First messages that came before the manifest that vouches for them.
     HeldKnocks = 6,
+    /// What came on sessions that are not confirmed, by contact.
+    Claimed = 7,
 }
 
 /// One row of a log.
