@@ -125,7 +125,7 @@ impl Served {
     }
 
     fn mailbox(who: usize) -> MailboxId {
-        MailboxId([who as u8 + 1; 32])
+        MailboxId([u8::try_from(who).unwrap() + 1; 32])
     }
 
     fn write(&mut self, who: usize) {

@@ -77,12 +77,13 @@ impl Load {
             ready: watch::Sender::new(0),
         });
         let owner = |n| tokio::spawn(own(Arc::clone(&shared), n, senders));
+        let written_to = owners.saturating_mul(senders);
         let owners: Vec<_> = (0..owners).map(owner).collect();
         let mut ready = shared.ready.subscribe();
         let all = ready.wait_for(|ready| *ready >= owners.len());
         drop(timeout(PATIENCE, all).await.unwrap().unwrap());
         let sender = |n| tokio::spawn(send(Arc::clone(&shared), n));
-        let senders = (0..owners.len() as u8 * senders).map(sender).collect();
+        let senders = (0..written_to).map(sender).collect();
         Self { shared, owners, senders }
     }
 
