@@ -1,7 +1,8 @@
 //! What lies beneath the labels: for published test vectors, which know none. SPEC §1.2.
 
 use crate::{
-    aead, kdf,
+    aead::{self, short},
+    kdf,
     link::BundleKey,
     secret::Secret,
     signature::{Signature, VerifyingKey},
@@ -41,6 +42,29 @@ pub fn chacha20_poly1305_open(
     tag: &[u8; 16],
 ) -> bool {
     aead::open(key, nonce, associated, text, tag).is_ok()
+}
+
+/// ChaCha20-Poly1305 as it seals a header: encrypts `text` in place and returns the tag; `None` only beyond 4 GiB.
+pub fn chacha20_poly1305_seal_short(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    associated: &[u8],
+    text: &mut [u8],
+) -> Option<[u8; 16]> {
+    let plain = text.to_vec();
+    short::seal(key, nonce, associated, &plain, text).ok()
+}
+
+/// ChaCha20-Poly1305 as it opens a header: decrypts `text` in place; false if the tag is wrong.
+pub fn chacha20_poly1305_open_short(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    associated: &[u8],
+    text: &mut [u8],
+    tag: &[u8; 16],
+) -> bool {
+    let sealed = text.to_vec();
+    short::open(key, nonce, associated, &sealed, text, tag).is_ok()
 }
 
 /// XChaCha20-Poly1305: `nonce | ciphertext | tag`; `None` only beyond 256 GiB.

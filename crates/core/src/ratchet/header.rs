@@ -1,7 +1,7 @@
 //! The encrypted header of a message. SPEC §5.2.
 
 use crate::{
-    aead::{self, TAG},
+    aead::{self, TAG, short},
     codec::{Reader, lay},
     secret::Key,
 };
@@ -60,20 +60,19 @@ impl Header {
         key: &Key,
         body_tag: &[u8; TAG],
     ) -> Result<[u8; SEALED], aead::NotAuthentic> {
-        let mut plain = self.encode();
-        let tag = aead::seal(key.expose(), nonce(body_tag), &[], &mut plain)?;
+        let mut text = [0; PLAIN];
+        let tag = short::seal(key.expose(), nonce(body_tag), &[], &self.encode(), &mut text)?;
         let mut sealed = [0; SEALED];
-        lay(&mut sealed, &[&plain, &tag]);
+        lay(&mut sealed, &[&text, &tag]);
         Ok(sealed)
     }
 
     /// Tries one header key. `None` says only that it is not the right one.
     pub(crate) fn open(key: &Key, sealed: &[u8; SEALED], body_tag: &[u8; TAG]) -> Option<Self> {
-        let (mut plain, tag) = {
-            let (plain, tag) = sealed.split_first_chunk::<PLAIN>()?;
-            (*plain, tag.first_chunk::<TAG>()?)
-        };
-        aead::open(key.expose(), nonce(body_tag), &[], &mut plain, tag).ok()?;
+        let (text, tag) = sealed.split_first_chunk::<PLAIN>()?;
+        let mut plain = [0; PLAIN];
+        short::open(key.expose(), nonce(body_tag), &[], text, &mut plain, tag.first_chunk()?)
+            .ok()?;
         Self::decode(&plain)
     }
 }

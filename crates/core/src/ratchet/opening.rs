@@ -16,7 +16,7 @@ use super::{
 use crate::{
     aead::TAG,
     dh,
-    secret::Key,
+    secret::{Key, on_wiped_stack},
     session::{Event, OpenError},
     time::Timestamp,
 };
@@ -71,9 +71,13 @@ impl Ratchet {
         let next = [(Under::Next, &self.next_header_receiving)];
         let gapped = self.gapped.iter().enumerate().rev();
         let gapped = gapped.map(|(at, chain)| (Under::Gapped(at), &chain.header_key));
-        current.chain(next).chain(gapped).find_map(|(under, key)| {
-            let header = Header::open(key, parts.header, parts.tag)?;
-            Some(Located { under, header })
+        let mut keys = current.chain(next).chain(gapped);
+        // Here too: for an envelope that is not ours nothing follows that would wipe the keys that were tried.
+        on_wiped_stack(|| {
+            keys.find_map(|(under, key)| {
+                let header = Header::open(key, parts.header, parts.tag)?;
+                Some(Located { under, header })
+            })
         })
     }
 
