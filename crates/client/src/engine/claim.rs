@@ -186,6 +186,12 @@ impl Turn<'_, '_> {
     }
 
     fn note_claimed(&mut self, id: &[u8; 32], session: &Blob, what: Lifted) -> Result<(), Error> {
+        // SPEC §5.8 [claims-are-bounded]: what is beyond that is forgotten, and its marks stay.
+        if self.tx.rows_after(Log::Claimed, Some(id), 0, CLAIMED_MOST)?.len()
+            >= CLAIMED_MOST as usize
+        {
+            return Ok(());
+        }
         self.tx.push(Log::Claimed, id, &Claimed { session: session.clone(), what })?;
         Ok(())
     }
@@ -279,3 +285,6 @@ impl Turn<'_, '_> {
         Ok(())
     }
 }
+
+/// So much is kept of what the unconfirmed sessions of one contact brought.
+const CLAIMED_MOST: u32 = 256;

@@ -211,7 +211,9 @@ impl Turn<'_, '_> {
         self.emit(What::ContactAccepted { contact: (*id).into() })?;
         self.introduce(id)?;
         self.release_held(id)?;
-        self.seal_waiting(id)
+        self.seal_waiting(id)?;
+        // Whoever knocked twice has only the later session.
+        self.nudge_sessions(id)
     }
 
     /// Wants nothing of someone: what they hold of ours stops working, and they are told nothing.

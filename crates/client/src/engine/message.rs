@@ -7,6 +7,7 @@ use chopmark_core::time::Timestamp;
 use chopmark_pay::Reference;
 use chopmark_wire::content::{Body, Content, Fallback};
 use chopmark_wire::payload::Payload;
+use chopmark_wire::payment::PaymentRequest;
 use serde::{Deserialize, Serialize};
 
 use super::blob::Blob;
@@ -144,6 +145,10 @@ impl Turn<'_, '_> {
                 self.note_shown(id, false)?;
                 return self.lift_content(from, id, &content.body);
             }
+            // Whichever of the two sessions is confirmed, it is theirs then.
+            (Some(shown), Some(session)) if shown.get(8) == Some(&CLAIMED) => {
+                return self.claim_again(from, session, id, &content.body);
+            }
             (Some(_), _) => return Ok(()),
             (None, _) => {}
         }
@@ -186,6 +191,24 @@ impl Turn<'_, '_> {
         let mut shown = self.now.day().to_be_bytes().to_vec();
         shown.extend(claimed.then_some(CLAIMED));
         Ok(self.tx.store(Kind::Shown as u8, id.as_bytes(), &shown)?)
+    }
+
+    /// What was shown as a claim of one session came on another one that is not confirmed either.
+    fn claim_again(
+        &mut self,
+        from: &[u8; 32],
+        session: &Blob,
+        id: MessageId,
+        body: &Body,
+    ) -> Result<(), Error> {
+        match (body, self.placed(from, id)?) {
+            (Body::PaymentRequest(bytes), _) => match PaymentRequest::decode(bytes) {
+                Ok((request, _)) => self.mark_request(from, session, &request.0),
+                Err(_) => Ok(()),
+            },
+            (_, Some((seq, _))) => self.mark_message(from, session, seq),
+            (_, None) => Ok(()),
+        }
     }
 
     /// What was shown as a claim came again on a session that is certain to be theirs.

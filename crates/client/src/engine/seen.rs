@@ -85,10 +85,13 @@ impl Turn<'_, '_> {
         let today = self.now.day();
         for (kind, days) in [(Kind::Seen, SEEN_DAYS), (Kind::Shown, SHOWN_DAYS)] {
             for (key, value) in self.tx.scan(kind as u8, &[])? {
-                let day = value.as_slice().try_into().map(u64::from_be_bytes).unwrap_or(0);
+                // Behind the day stands whether it was shown as a claim.
+                let (day, mark) = value.split_first_chunk().unwrap_or((&[0; 8], &[]));
+                let day = u64::from_be_bytes(*day);
                 // A day ahead is of a clock that ran wild: it counts from now on.
                 if day > today {
-                    self.tx.store(kind as u8, &key, &today.to_be_bytes())?;
+                    let counted = [&today.to_be_bytes(), mark].concat();
+                    self.tx.store(kind as u8, &key, &counted)?;
                 } else if today.saturating_sub(day) > days {
                     self.tx.drop_record(kind, &key)?;
                 }

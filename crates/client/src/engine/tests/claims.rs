@@ -1,11 +1,14 @@
 //! Somebody begins a session in a contact's name: what they say is shown as what it is and changes nothing, until the
 //! contact's own device confirms it.
 
+use bytes::Bytes;
 use chopmark_core::session::Acknowledged;
 use chopmark_wire::content::{Edit, MessageId as Named};
 use chopmark_wire::payment::{Amount, Unit};
 
+use super::super::blob::Blob;
 use super::super::contact::Resend;
+use super::super::outbox::Item;
 use super::*;
 
 const ELSEWHERE: &str = "chop-relay:127.0.0.2:4433#000102030405060708090a0b0c0d0e0f";
@@ -269,4 +272,41 @@ fn what_a_claim_acknowledges_is_delivered_to_the_contact_all_the_same() {
     device.depart(&mut world);
     assert!(world.turn(1, |turn| turn.confirmed(&alice)).unwrap());
     assert!(world.events(1).iter().any(delivered));
+}
+
+// Tests [shown-once], [memory-expires].
+// Seen to fail with the mark of a claim read as no day.
+#[test]
+fn what_was_shown_as_a_claim_is_shown_once_although_days_go_by_before_it_is_certain() {
+    let (mut world, mut device) = claimed();
+    device.depart(&mut world);
+    let before = world.marked();
+    assert!(before.iter().any(|(_, confirmed)| !confirmed));
+    world.now = Timestamp(world.now.0 + 25 * 3_600_000);
+    world.turn(1, |turn| turn.forget_seen()).unwrap();
+    let (alice, bob, now) = (world.id(0), world.id(1), world.now);
+    let rows: Vec<(u64, Item)> =
+        device.user.turn(now, |turn| Ok(turn.tx.list(Log::Outbox, Some(&bob), 0, 100)?)).unwrap();
+    for content in rows.into_iter().filter_map(|(_, row)| row.content) {
+        let raw = Bytes::copy_from_slice(&content);
+        world.turn(1, |turn| turn.take_content(&alice, &raw, None)).unwrap();
+    }
+    let after = world.marked();
+    assert_eq!(after.len(), before.len());
+    assert!(after.iter().all(|(_, confirmed)| *confirmed));
+}
+
+// Tests [claims-are-bounded].
+// Seen to fail with no count asked for.
+#[test]
+fn a_thousand_claims_of_one_contact_are_kept_as_a_few_hundred() {
+    let (mut world, _) = claimed();
+    let (alice, session) = (world.id(0), Blob::new(&[7; 32]));
+    for n in 0..1_000_u32 {
+        let raw = Bytes::copy_from_slice(&n.to_be_bytes());
+        world.turn(1, |turn| turn.defer(&alice, &session, &raw)).unwrap();
+    }
+    let kept =
+        world.turn(1, |turn| Ok(turn.tx.rows_after(Log::Claimed, Some(&alice), 0, 1_000)?.len()));
+    assert_eq!(kept.unwrap(), 256);
 }
