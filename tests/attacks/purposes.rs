@@ -96,6 +96,7 @@ const USES: &[(&str, &[Use])] = &[
     (label::LOCK_REFUND, &[Kdf]),
     (label::MAILBOX_ID, &[Hash]),
     (label::CAPABILITY_HASH, &[Hash]),
+    (label::ACCESS_TOKEN_HASH, &[Hash]),
     (label::RELAY_MESSAGE_ID, &[Hash]),
     (label::RELAY_ID, &[Hash]),
     (label::RELAY_INFO, &[Sig]),

@@ -286,7 +286,14 @@ impl Model {
         if seen.is_some_and(|(until, _)| until > Hour::of(now)) {
             return Ok(StoreAnswer::Stored { arrived: None });
         }
+        let held_since = bucket.parts().3;
         if !bucket.take(now) {
+            // A clock that went back counts from there on.
+            if bucket.parts().3 < held_since
+                && let Some(held) = self.grants.get_mut(&capability)
+            {
+                held.deposits = bucket;
+            }
             return Err(Refusal::Later { hours: 1 });
         }
         let knocks =
