@@ -1,4 +1,4 @@
-//! Mailboxes on any disk: batches in, answers out (SPEC §6.7). What a request does, [`rules`](super::rules) says.
+//! Mailboxes on any disk: batches in, answers out (SPEC §6.7). What a request does, `rules` says.
 
 use chopmark_core::time::Timestamp;
 
